@@ -1,0 +1,367 @@
+"""Every table. Postgres is the truth; nobody but the api_server opens a connection to it.
+
+Ids are UUIDs of version 7, so that they sort by their time of creation. Times inside a video are microseconds.
+Names of resources are not stored: they follow from the ids.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import (
+    ARRAY,
+    BigInteger,
+    DateTime,
+    Dialect,
+    Enum,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    MetaData,
+    Text,
+)
+from sqlalchemy import UniqueConstraint, func, text
+from sqlalchemy.dialects.postgresql import JSONB, REAL
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+from uuid_utils.compat import uuid7
+
+Vector = NDArray[np.float32]
+
+
+class EmbeddingVector(TypeDecorator[Vector]):
+    """A float32 vector as its little-endian bytes: it can only come back as the array that went in."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: Vector | None, dialect: Dialect) -> bytes | None:  # noqa: ARG002
+        """Turns float32 (d,) into 4 * d bytes; any other dtype or rank is a defect of the caller."""
+        if value is None:
+            return None
+        if value.dtype != np.float32 or value.ndim != 1:
+            raise TypeError(f"an embedding is a float32 vector, not {value.dtype} of rank {value.ndim}")
+        return value.astype("<f4", copy=False).tobytes()
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> Vector | None:  # noqa: ARG002
+        """Turns 4 * d bytes into float32 (d,)."""
+        return None if value is None else np.frombuffer(value, dtype="<f4").astype(np.float32, copy=False)
+
+
+class MediaState(enum.StrEnum):
+    """The states of a reference photo and of a video."""
+
+    UPLOADED = "uploaded"
+    PROCESSING = "processing"
+    READY = "ready"
+    FAILED = "failed"
+
+
+class WorkState(enum.StrEnum):
+    """The states of a work item. A completed item's row is deleted in the transaction of its result."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FAILED = "failed"
+
+
+class CollectionKind(enum.StrEnum):
+    """What an embedding in the feed stands for."""
+
+    PEOPLE = "people"
+    APPEARANCES = "appearances"
+
+
+def _enum(kind: type[enum.Enum]) -> Enum:
+    # Text with a check, not a Postgres type: a value can be added without a lock on every table that uses it.
+    return Enum(
+        kind,
+        native_enum=False,
+        length=32,
+        values_callable=lambda members: [member.value for member in members],
+    )
+
+
+class Base(DeclarativeBase):
+    """Tables with predictable names for their constraints, which migrations need."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {  # noqa: RUF012
+        str: Text(),
+        bytes: LargeBinary(),
+        datetime: DateTime(timezone=True),
+        Vector: EmbeddingVector(),
+        dict[str, Any]: JSONB(),
+        list[dict[str, Any]]: JSONB(),
+        list[float]: ARRAY(REAL()),
+    }
+
+
+class Library(Base):
+    """The tenant."""
+
+    __tablename__ = "libraries"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    display_name: Mapped[str]
+    request_id: Mapped[UUID | None] = mapped_column(unique=True)
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class ApiKey(Base):
+    """A credential of a library; the secret itself is never stored."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"), index=True)
+    display_name: Mapped[str]
+    prefix: Mapped[str]
+    # SHA-256: the secret has 256 random bits, so a slow hash would add nothing.
+    secret_sha256: Mapped[bytes] = mapped_column(unique=True)
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    revoke_time: Mapped[datetime | None]
+
+
+class Person(Base):
+    """Somebody to be found. The state is derived from the query embedding and the photos."""
+
+    __tablename__ = "people"
+    __table_args__ = (UniqueConstraint("library_id", "request_id"), Index(None, "library_id", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"))
+    display_name: Mapped[str]
+    description: Mapped[str] = mapped_column(server_default="")
+    request_id: Mapped[UUID | None]
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    query_embedding: Mapped[Vector | None] = mapped_column(EmbeddingVector())
+    query_space: Mapped[str | None]
+    # The feed's sequence of the last change to the query embedding; 0: none yet.
+    embedding_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class _Failable:
+    """The columns of a resource whose processing can fail; all set if and only if the state is FAILED."""
+
+    failure_reason: Mapped[int | None]
+    failure_message: Mapped[str | None]
+    failure_retryable: Mapped[bool | None]
+    failure_attempts: Mapped[int | None]
+    failure_time: Mapped[datetime | None]
+
+
+class ReferencePhoto(_Failable, Base):
+    """A photo of a person; its embedding is evidence and goes into the person's query embedding."""
+
+    __tablename__ = "reference_photos"
+    __table_args__ = (UniqueConstraint("person_id", "request_id"), Index(None, "person_id", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"))
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"), index=True)
+    file_name: Mapped[str]
+    request_id: Mapped[UUID | None]
+    state: Mapped[MediaState] = mapped_column(_enum(MediaState))
+    # left, top, right, bottom in pixels, as the user named it.
+    requested_box: Mapped[list[float] | None]
+    content_sha256: Mapped[bytes]
+    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
+    thumbnail_id: Mapped[UUID | None] = mapped_column(ForeignKey("contents.id"))
+    width: Mapped[int] = mapped_column(server_default="0")
+    height: Mapped[int] = mapped_column(server_default="0")
+    # left, top, right, bottom in pixels of the upright photo.
+    face_box: Mapped[list[float] | None]
+    face_size_px: Mapped[float | None] = mapped_column(REAL)
+    sharpness: Mapped[float | None] = mapped_column(REAL)
+    detection_score: Mapped[float | None] = mapped_column(REAL)
+    weight: Mapped[float | None] = mapped_column(REAL)
+    embedding: Mapped[Vector | None] = mapped_column(EmbeddingVector())
+    space: Mapped[str | None]
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class Video(_Failable, Base):
+    """A video and the state of its processing."""
+
+    __tablename__ = "videos"
+    __table_args__ = (UniqueConstraint("library_id", "request_id"), Index(None, "library_id", "id"))
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"))
+    display_name: Mapped[str]
+    file_name: Mapped[str]
+    request_id: Mapped[UUID | None]
+    state: Mapped[MediaState] = mapped_column(_enum(MediaState))
+    progress: Mapped[float] = mapped_column(REAL, server_default="0")
+    content_sha256: Mapped[bytes]
+    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    duration_us: Mapped[int | None] = mapped_column(BigInteger)
+    width: Mapped[int] = mapped_column(server_default="0")
+    height: Mapped[int] = mapped_column(server_default="0")
+    frame_rate: Mapped[float] = mapped_column(server_default="0")
+    scene_count: Mapped[int] = mapped_column(server_default="0")
+    appearance_count: Mapped[int] = mapped_column(server_default="0")
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    # The feed's sequence of the last change to its appearances; 0: none yet.
+    embedding_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class Scene(Base):
+    """One shot of a video."""
+
+    __tablename__ = "scenes"
+    __table_args__ = (UniqueConstraint("video_id", "index"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    video_id: Mapped[UUID] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"), index=True)
+    index: Mapped[int]
+    start_us: Mapped[int] = mapped_column(BigInteger)
+    end_us: Mapped[int] = mapped_column(BigInteger)
+    thumbnail_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
+
+
+class Appearance(Base):
+    """One face track inside one scene."""
+
+    __tablename__ = "appearances"
+    __table_args__ = (Index(None, "video_id", "start_us", "id"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    scene_id: Mapped[UUID] = mapped_column(ForeignKey("scenes.id", ondelete="CASCADE"), index=True)
+    video_id: Mapped[UUID] = mapped_column(ForeignKey("videos.id", ondelete="CASCADE"))
+    library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"), index=True)
+    start_us: Mapped[int] = mapped_column(BigInteger)
+    end_us: Mapped[int] = mapped_column(BigInteger)
+    # A serialised whodex.v1.Appearance without its names: best shots and boxes over time, only ever read whole.
+    record: Mapped[bytes]
+    embedding: Mapped[Vector] = mapped_column(EmbeddingVector())
+    space: Mapped[str]
+    # The feed's sequence of its embedding: a page token's watermark leaves later ones out.
+    embedding_sequence: Mapped[int] = mapped_column(BigInteger)
+
+
+class Content(Base):
+    """Bytes in the object store that belong to a photo or a video. What no row names is garbage."""
+
+    __tablename__ = "contents"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    library_id: Mapped[UUID] = mapped_column(index=True)
+    # The photo or the video; deleting it makes the deletion of its contents a work item.
+    owner_id: Mapped[UUID] = mapped_column(index=True)
+    key: Mapped[str] = mapped_column(unique=True)
+    media_type: Mapped[str]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class WorkItem(Base):
+    """A piece of work for a worker. The fencing token grows with each claim; every later write must carry it."""
+
+    __tablename__ = "work_items"
+    __table_args__ = (
+        # What a claim looks for, per task, and what the sweep looks for.
+        Index("ix_work_items_claimable", "task", "next_run_time", postgresql_where=text("state = 'waiting'")),
+        Index("ix_work_items_leased", "lease_expire_time", postgresql_where=text("state = 'running'")),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
+    # No foreign key: the deletion of a library's blobs outlives the library.
+    library_id: Mapped[UUID] = mapped_column(index=True)
+    task: Mapped[str]
+    # The serialised payload message of the task.
+    payload: Mapped[bytes]
+    # The photo or video that the work is for; null for work that has no resource.
+    resource_id: Mapped[UUID | None] = mapped_column(index=True)
+    state: Mapped[WorkState] = mapped_column(_enum(WorkState), server_default="waiting")
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    fencing_token: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    next_run_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    lease_expire_time: Mapped[datetime | None]
+    worker: Mapped[str | None]
+    last_error: Mapped[str | None]
+    correlation_id: Mapped[str]
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class StagedPart(Base):
+    """A part of a large result, invisible until the item is completed under the same fencing token."""
+
+    __tablename__ = "staged_parts"
+
+    work_item_id: Mapped[UUID] = mapped_column(
+        ForeignKey("work_items.id", ondelete="CASCADE"), primary_key=True
+    )
+    fencing_token: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    ordinal: Mapped[int] = mapped_column(primary_key=True)
+    # A serialised google.protobuf.Any.
+    part: Mapped[bytes]
+
+
+class Doorbell(Base):
+    """The outbox: a Celery message that is due once the transaction that wrote it has committed."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    task: Mapped[str]
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class EmbeddingChange(Base):
+    """The last change of each embedding; the feed sends them by sequence. A null vector is a tombstone."""
+
+    __tablename__ = "embedding_changes"
+
+    kind: Mapped[CollectionKind] = mapped_column(_enum(CollectionKind), primary_key=True)
+    # The person or the appearance.
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    library_id: Mapped[UUID]
+    space: Mapped[str]
+    sequence: Mapped[int] = mapped_column(BigInteger, unique=True)
+    vector: Mapped[Vector | None] = mapped_column(EmbeddingVector())
+    change_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
+
+class FeedState(Base):
+    """One row. Its lock, taken just before a commit, makes the sequence follow the order of commits."""
+
+    __tablename__ = "feed_state"
+
+    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    epoch: Mapped[UUID]
+    newest_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # Tombstones up to this sequence may be gone: a follower that is older must rebuild.
+    horizon_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class EmbeddingSpace(Base):
+    """A model's space as its workers registered it, with the thresholds of its calibration."""
+
+    __tablename__ = "embedding_spaces"
+
+    space: Mapped[str] = mapped_column(primary_key=True)
+    dimension: Mapped[int]
+    model: Mapped[str]
+    # [{"false_match_rate": int, "similarity": float, "extrapolated": bool}], the enum's numbers as keys.
+    thresholds: Mapped[list[dict[str, Any]]]
+    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
