@@ -1,0 +1,3 @@
+from whodex.stack.commands import app
+
+app()

@@ -1,0 +1,95 @@
+"""`whodex up`, `whodex down` and `whodex status`."""
+
+from __future__ import annotations
+
+import enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from whodex.stack import detached, stopping
+from whodex.stack.errors import PartFailedError, StackError
+from whodex.stack.progress import Progress
+from whodex.stack.run import run
+from whodex.stack.state import STATE_DIR_VARIABLE, StateDirectory
+from whodex.stack.status import as_json, as_table, current_status
+
+LOG_TAIL_LINES = 15
+
+app = typer.Typer(no_args_is_help=True, help="The local stack.")
+_output = Console(highlight=False)
+_errors = Console(stderr=True, highlight=False, soft_wrap=True)
+
+StateDirOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--state-dir", help=f"Where the stack keeps its data. Default: {STATE_DIR_VARIABLE}, else .whodex."
+    ),
+]
+
+
+class Output(enum.StrEnum):
+    """How a command prints its answer."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+@app.command()
+def up(
+    state_dir: StateDirOption = None,
+    *,
+    detach: Annotated[bool, typer.Option("--detach", help="Return once the stack is ready.")] = False,
+) -> None:
+    """Start the local stack, and keep it running until Ctrl-C."""
+    state = StateDirectory.locate(state_dir)
+    progress = Progress(_output, state)
+    try:
+        if detach:
+            detached.start(state, progress.show)
+        else:
+            run(state, progress.show)
+    except StackError as error:
+        _explain(error, state)
+        raise typer.Exit(1) from error
+
+
+@app.command()
+def down(state_dir: StateDirOption = None) -> None:
+    """Stop the local stack, and everything it started."""
+    state = StateDirectory.locate(state_dir)
+    try:
+        was_running = stopping.stop(state)
+    except StackError as error:
+        _explain(error, state)
+        raise typer.Exit(1) from error
+    _output.print("Stopped." if was_running else f"No stack is running with the state in {state.root}.")
+
+
+@app.command()
+def status(
+    state_dir: StateDirOption = None,
+    output: Annotated[Output, typer.Option("--output", help="How to print it.")] = Output.TABLE,
+) -> None:
+    """Show each part of the local stack. The exit code is 0 only when all of them answer."""
+    state = StateDirectory.locate(state_dir)
+    current = current_status(state)
+    if output is Output.JSON:
+        typer.echo(as_json(current))
+    else:
+        _output.print(as_table(current))
+    if not current.ready:
+        raise typer.Exit(1)
+
+
+def _explain(error: StackError, state: StateDirectory) -> None:
+    _errors.print(str(error), style="red", markup=False)
+    if not isinstance(error, PartFailedError):
+        return
+    log = state.log(error.part)
+    if log.exists():
+        tail = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_TAIL_LINES:]
+        _errors.print(f"The last lines of {log}:", markup=False)
+        _errors.print("\n".join(f"  {line}" for line in tail), markup=False)

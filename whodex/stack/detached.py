@@ -1,0 +1,57 @@
+"""Starts a stack in the background."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+from whodex.stack.errors import StackError
+from whodex.stack.state import StackRecord, StateDirectory
+
+POLL_SECONDS = 0.1
+OUTPUT = "supervisor"
+
+
+def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None:
+    """Starts `whodex up` in a session of its own and returns once the stack is ready.
+
+    Args:
+        state: the directory that holds the stack's data.
+        observe: sees the record after each change.
+
+    Raises:
+        StackError: the stack did not start; the message is what the background process said.
+    """
+    state.create()
+    with state.log(OUTPUT).open("w") as output:
+        supervisor = subprocess.Popen(
+            [sys.executable, "-P", "-m", "whodex.stack", "up", "--state-dir", state.root],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    try:
+        _wait_until_ready(state, supervisor, observe)
+    except KeyboardInterrupt:
+        supervisor.send_signal(signal.SIGTERM)
+        supervisor.wait()
+        raise
+
+
+def _wait_until_ready(
+    state: StateDirectory, supervisor: subprocess.Popen[bytes], observe: Callable[[StackRecord], None]
+) -> None:
+    while True:
+        record = state.record()
+        if record is not None and record.pid == supervisor.pid:
+            observe(record)
+            if record.ready:
+                return
+        if supervisor.poll() is not None:
+            said = state.log(OUTPUT).read_text(encoding="utf-8", errors="replace").strip()
+            raise StackError(said)
+        time.sleep(POLL_SECONDS)

@@ -1,0 +1,223 @@
+"""The table of parts: how each one is started, when it is ready, what it waits for.
+
+A part is a command line, an environment and a probe, because `whodex` never imports the services.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+
+from whodex.stack import postgres, probes, valkey
+from whodex.stack.ports import LOOPBACK
+from whodex.stack.probes import Probe
+from whodex.stack.state import Secrets, StateDirectory
+
+# In the order in which a block of free ports is dealt out.
+PORT_NAMES = (
+    "api",
+    "internal",
+    "indexer",
+    "analysis",
+    "scheduler_health",
+    "photo_worker_health",
+    "video_worker_health",
+    "triton",
+    "postgres",
+    "valkey",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process of the stack.
+
+    Attributes:
+        environment: what the process reads, beside what it inherits.
+        probe: tells when the part is ready; None: it runs once and is done when it exits with 0.
+        prepare: runs before the command, in a thread: what the command needs on disk.
+        privileges: options of setpriv(1) that give up root's rights before the command runs.
+        after: the parts that have to be ready before this one starts, and stopped after it.
+        port: the port that a user may want to know.
+        stop_signal: asks the process to finish; the group is killed `stop_seconds` later.
+    """
+
+    name: str
+    command: tuple[str, ...]
+    probe: Probe | None
+    prepare: Callable[[], None] | None = None
+    privileges: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    after: Collection[str] = ()
+    port: int | None = None
+    stop_signal: signal.Signals = signal.SIGTERM
+    ready_seconds: float = 60
+    stop_seconds: float = 15
+
+
+def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> dict[str, str]:
+    """Every variable that a service may read; docs/operations.md explains each."""
+    address = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
+    return {
+        "WHODEX_DATABASE_URL": postgres.url(ports["postgres"], secrets.postgres_password),
+        "WHODEX_BROKER_URL": valkey.url(ports["valkey"], secrets.valkey_password),
+        "WHODEX_STORE_URL": state.folder("objects").as_uri(),
+        "WHODEX_INDEX_DIR": str(state.folder("index")),
+        "WHODEX_TRITON_ADDRESS": address["triton"],
+        "WHODEX_API_LISTEN": address["api"],
+        "WHODEX_INTERNAL_LISTEN": address["internal"],
+        "WHODEX_INTERNAL_ADDRESS": address["internal"],
+        "WHODEX_INTERNAL_TOKEN": secrets.internal_token,
+        "WHODEX_INDEXER_LISTEN": address["indexer"],
+        "WHODEX_INDEXER_ADDRESS": address["indexer"],
+        "WHODEX_ANALYSIS_LISTEN": address["analysis"],
+        "WHODEX_ANALYSIS_ADDRESS": address["analysis"],
+        "WHODEX_SCHEDULER_HEALTH_LISTEN": address["scheduler_health"],
+        "WHODEX_ADMIN_KEY": secrets.admin_key,
+    }
+
+
+def all_parts(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
+    """The whole stack, in the order in which it is shown."""
+    return [*_foundations(state, ports, secrets), *_services(state, ports, secrets)]
+
+
+def _foundations(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
+    return [
+        Part(
+            name="postgres",
+            command=postgres.command(state, ports["postgres"]),
+            probe=probes.postgres(postgres.binary("pg_isready"), ports["postgres"]),
+            prepare=partial(postgres.prepare, state, secrets.postgres_password),
+            privileges=postgres.privileges(),
+            port=ports["postgres"],
+            # Postgres' fast shutdown: it ends the sessions instead of waiting for them.
+            stop_signal=signal.SIGINT,
+        ),
+        Part(
+            name="valkey",
+            command=valkey.command(state),
+            probe=probes.valkey(ports["valkey"], secrets.valkey_password),
+            prepare=partial(valkey.prepare, state, ports["valkey"], secrets.valkey_password),
+            port=ports["valkey"],
+        ),
+        Part(
+            name="triton",
+            command=_module(
+                "inference.triton",
+                "--repository",
+                str(state.folder("triton")),
+                "--grpc-port",
+                str(ports["triton"]),
+            ),
+            probe=probes.grpc_health(ports["triton"]),
+            environment=_inherited(),
+            port=ports["triton"],
+        ),
+    ]
+
+
+def _services(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
+    settings = service_settings(state, ports, secrets)
+
+    def environment(*names: str, **more: str) -> dict[str, str]:
+        """Each part is given what it reads and nothing else: a worker cannot even see the database's URL."""
+        return _inherited() | {name: settings[name] for name in names} | more
+
+    return [
+        Part(
+            name="migrations",
+            command=_module("api_server.database", "upgrade"),
+            probe=None,
+            environment=environment("WHODEX_DATABASE_URL"),
+            after=("postgres",),
+        ),
+        Part(
+            name="api_server",
+            command=_module("api_server"),
+            probe=probes.grpc_health(ports["api"]),
+            environment=environment(
+                "WHODEX_DATABASE_URL",
+                "WHODEX_BROKER_URL",
+                "WHODEX_STORE_URL",
+                "WHODEX_API_LISTEN",
+                "WHODEX_INTERNAL_LISTEN",
+                "WHODEX_INTERNAL_TOKEN",
+                "WHODEX_INDEXER_ADDRESS",
+                "WHODEX_ANALYSIS_ADDRESS",
+                "WHODEX_ADMIN_KEY",
+            ),
+            after=("migrations", "valkey"),
+            port=ports["api"],
+        ),
+        Part(
+            name="scheduler",
+            command=_module("api_server.scheduler"),
+            probe=probes.grpc_health(ports["scheduler_health"]),
+            environment=environment(
+                "WHODEX_DATABASE_URL",
+                "WHODEX_BROKER_URL",
+                "WHODEX_STORE_URL",
+                "WHODEX_SCHEDULER_HEALTH_LISTEN",
+            ),
+            after=("migrations", "valkey"),
+        ),
+        Part(
+            name="indexer",
+            command=_module("indexer"),
+            probe=probes.grpc_health(ports["indexer"]),
+            environment=environment(
+                "WHODEX_INDEXER_LISTEN",
+                "WHODEX_INTERNAL_ADDRESS",
+                "WHODEX_INTERNAL_TOKEN",
+                "WHODEX_INDEX_DIR",
+            ),
+            after=("api_server",),
+            port=ports["indexer"],
+        ),
+        Part(
+            name="analysis",
+            command=_module("inference.analysis"),
+            probe=probes.grpc_health(ports["analysis"]),
+            environment=environment(
+                "WHODEX_ANALYSIS_LISTEN", "WHODEX_INTERNAL_TOKEN", "WHODEX_TRITON_ADDRESS"
+            ),
+            after=("triton",),
+            port=ports["analysis"],
+        ),
+        *(
+            Part(
+                name=f"{kind}_worker",
+                command=_module("inference.worker", "--queues", queues),
+                probe=probes.grpc_health(ports[f"{kind}_worker_health"]),
+                environment=environment(
+                    "WHODEX_BROKER_URL",
+                    "WHODEX_STORE_URL",
+                    "WHODEX_TRITON_ADDRESS",
+                    "WHODEX_INTERNAL_ADDRESS",
+                    "WHODEX_INTERNAL_TOKEN",
+                    WHODEX_WORKER_HEALTH_LISTEN=f"{LOOPBACK}:{ports[f'{kind}_worker_health']}",
+                ),
+                after=("api_server", "valkey", "triton"),
+                stop_seconds=30,
+            )
+            for kind, queues in (("photo", "photos,maintenance"), ("video", "videos"))
+        ),
+    ]
+
+
+def _module(module: str, *arguments: str) -> tuple[str, ...]:
+    # -P: the working directory never comes before the installed packages.
+    return (sys.executable, "-P", "-m", module, *arguments)
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without any setting of a stack, which a part gets from the table alone."""
+    settings = {"WHODEX_DATABASE_URL", "WHODEX_BROKER_URL", "WHODEX_ADMIN_KEY", "WHODEX_API_KEY"}
+    kept = {name: value for name, value in os.environ.items() if name not in settings}
+    # A part that is killed must not take its last lines along.
+    return kept | {"PYTHONUNBUFFERED": "1"}

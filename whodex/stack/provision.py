@@ -1,0 +1,64 @@
+"""Makes the default library of a new stack, through the public API like any other client."""
+
+from __future__ import annotations
+
+import grpc
+
+from whodex.stack.state import Connection
+from whodex.v1 import library_service_pb2, library_service_pb2_grpc
+
+LIBRARY_DISPLAY_NAME = "default"
+KEY_DISPLAY_NAME = "local stack"
+DEADLINE_SECONDS = 10.0
+
+
+async def provision(address: str, admin_key: str, known: Connection | None) -> Connection:
+    """Returns how to reach the default library at this address, which it makes unless the known one is there.
+
+    Args:
+        address: host:port of the public API.
+        admin_key: may create libraries.
+        known: the connection that an earlier run left in the state directory.
+
+    Raises:
+        grpc.aio.AioRpcError: the API refused.
+    """
+    async with grpc.aio.insecure_channel(address) as channel:
+        libraries: library_service_pb2_grpc.LibraryServiceAsyncStub
+        libraries = library_service_pb2_grpc.LibraryServiceStub(channel)
+        if known is not None and await _opens(libraries, known):
+            return known.model_copy(update={"address": address})
+        library, api_key = await _create(libraries, admin_key)
+    return Connection(address=address, library=library, api_key=api_key, admin_key=admin_key)
+
+
+async def _opens(libraries: library_service_pb2_grpc.LibraryServiceAsyncStub, known: Connection) -> bool:
+    request = library_service_pb2.GetLibraryRequest(name=known.library)
+    try:
+        await libraries.GetLibrary(request, metadata=_bearer(known.api_key), timeout=DEADLINE_SECONDS)
+    except grpc.aio.AioRpcError as error:
+        if error.code() in {grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNAUTHENTICATED}:
+            return False
+        raise
+    return True
+
+
+async def _create(
+    libraries: library_service_pb2_grpc.LibraryServiceAsyncStub, admin_key: str
+) -> tuple[str, str]:
+    metadata = _bearer(admin_key)
+    library = await libraries.CreateLibrary(
+        library_service_pb2.CreateLibraryRequest(display_name=LIBRARY_DISPLAY_NAME),
+        metadata=metadata,
+        timeout=DEADLINE_SECONDS,
+    )
+    key = await libraries.CreateApiKey(
+        library_service_pb2.CreateApiKeyRequest(parent=library.library.name, display_name=KEY_DISPLAY_NAME),
+        metadata=metadata,
+        timeout=DEADLINE_SECONDS,
+    )
+    return library.library.name, key.secret
+
+
+def _bearer(secret: str) -> tuple[tuple[str, str], ...]:
+    return (("authorization", f"Bearer {secret}"),)
