@@ -1,0 +1,124 @@
+"""How every gRPC server of Whodex starts, reports its health and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from whodex.runtime.channel import MAX_MESSAGE_BYTES
+from whodex.runtime.interceptors import Authenticate, CallInterceptor
+from whodex.runtime.log import get_logger
+
+# Raises when a dependency is away; the message says which and why.
+HealthCheck = Callable[[], Awaitable[None]]
+
+HEALTH_INTERVAL_SECONDS = 2.0
+HEALTH_TIMEOUT_SECONDS = 5.0
+# Load balancers poll every few seconds at least; then the calls under way get time to end.
+DRAIN_SECONDS = 0.2
+GRACE_SECONDS = 10.0
+
+_OPTIONS: Sequence[tuple[str, Any]] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    # Two servers on one port would share its calls by chance; the second one shall fail to start.
+    ("grpc.so_reuseport", 0),
+    # Our channels ping every 20 s, also while idle.
+    ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+)
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
+_log = get_logger()
+
+
+@dataclass(frozen=True)
+class Service:
+    """A servicer, how it is added to a server, and what it needs to be SERVING."""
+
+    name: str
+    add: Callable[[Any, grpc.aio.Server], None]
+    servicer: Any
+    checks: Sequence[HealthCheck] = field(default=())
+
+
+@dataclass(frozen=True)
+class Listener:
+    """An address with the services on it and the credential that opens them."""
+
+    address: str
+    services: Sequence[Service]
+    authenticate: Authenticate
+
+
+async def serve(listeners: Sequence[Listener]) -> None:
+    """Serves until SIGTERM or SIGINT, then drains: NOT_SERVING first, calls under way get `GRACE_SECONDS`."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with contextlib.AsyncExitStack() as stack:
+        for listener in listeners:
+            await stack.enter_async_context(running(listener))
+        await stop.wait()
+
+
+@contextlib.asynccontextmanager
+async def running(listener: Listener) -> AsyncIterator[int]:
+    """Runs one listener; yields its port, which the system picks when the address says 0.
+
+    Raises:
+        RuntimeError: the address cannot be bound.
+    """
+    server = grpc.aio.server(interceptors=[CallInterceptor(listener.authenticate)], options=_OPTIONS)
+    for service in listener.services:
+        service.add(service.servicer, server)
+    health_servicer = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    names = [service.name for service in listener.services]
+    reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
+    port = server.add_insecure_port(listener.address)
+    await server.start()
+    watcher = asyncio.create_task(_watch_health(health_servicer, listener.services))
+    _log.info("serving", address=listener.address, port=port, services=names)
+    try:
+        yield port
+    finally:
+        watcher.cancel()
+        await health_servicer.enter_graceful_shutdown()
+        await asyncio.sleep(DRAIN_SECONDS)
+        await server.stop(GRACE_SECONDS)
+        _log.info("stopped", address=listener.address)
+
+
+async def _watch_health(servicer: health.aio.HealthServicer, services: Sequence[Service]) -> None:
+    problems: Mapping[str, str | None] = {}
+    while True:
+        found = {service.name: await _problem(service.checks) for service in services}
+        for name, problem in found.items():
+            if name not in problems or problems[name] != problem:
+                _log.info("health changed", of=name, problem=problem)
+                await servicer.set(name, _SERVING if problem is None else _NOT_SERVING)
+        everything = all(problem is None for problem in found.values())
+        await servicer.set("", _SERVING if everything else _NOT_SERVING)
+        problems = found
+        await asyncio.sleep(HEALTH_INTERVAL_SECONDS)
+
+
+async def _problem(checks: Sequence[HealthCheck]) -> str | None:
+    for check in checks:
+        try:
+            await asyncio.wait_for(check(), HEALTH_TIMEOUT_SECONDS)
+        except TimeoutError:
+            return f"no answer within {HEALTH_TIMEOUT_SECONDS:.0f} s"
+        except Exception as error:  # noqa: BLE001 - whatever a check raises is the reason to be NOT_SERVING
+            return str(error) or type(error).__name__
+    return None

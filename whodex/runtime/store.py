@@ -1,0 +1,153 @@
+"""The object store: media bytes under keys that the server derives. The file system locally, S3 in production."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Self
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, from_url
+
+from whodex.errors import UnavailableError
+from whodex.v1 import error_reason_pb2
+
+# The smallest part that S3 takes in a multipart upload.
+_PART_BYTES = 5 * 1024 * 1024
+_DELETE_BATCH = 1000
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    """What a listing says of a key."""
+
+    key: str
+    size_bytes: int
+    modify_time: datetime
+
+
+class ObjectStore:
+    """Bytes under keys. A key is visible only once all of its bytes are durable.
+
+    Every method raises `FileNotFoundError` for a key that is not there, as obstore does, and `UnavailableError`
+    (STORAGE_UNAVAILABLE) when the store does not answer.
+    """
+
+    def __init__(self, store: obstore.store.ObjectStore) -> None:
+        self._store = store
+        # Directories whose own name is known to be durable; they are never removed.
+        self._durable_directories: set[Path] = set()
+
+    @classmethod
+    def from_url(cls, url: str) -> Self:
+        """Opens `file:///directory` (made when missing) or `s3://bucket/prefix` (configured by AWS_* variables)."""
+        if url.startswith("file://"):
+            return cls(from_url(url, mkdir=True))
+        return cls(from_url(url))
+
+    async def put(self, key: str, data: bytes) -> None:
+        """Stores `data`; returns when it is durable."""
+        await self._put(key, data)
+
+    async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> None:
+        """Stores what the iterator yields, in constant memory. An exception of the iterator leaves nothing behind."""
+        await self._put(key, aiter(chunks))
+
+    async def _put(self, key: str, source: bytes | AsyncIterator[bytes]) -> None:
+        try:
+            await obstore.put_async(self._store, key, source, chunk_size=_PART_BYTES, max_concurrency=2)
+        except BaseError as error:
+            raise _unavailable(error) from error
+        path = self.local_path(key)
+        if path is not None:
+            await asyncio.to_thread(self._make_durable, path)
+
+    def _make_durable(self, path: Path) -> None:
+        # The bytes first, then the name, then the name of each directory that may have been made for it.
+        _fsync(path)
+        _fsync(path.parent)
+        for directory in path.parents:
+            if directory == self._root or directory in self._durable_directories:
+                return
+            _fsync(directory.parent)
+            self._durable_directories.add(directory)
+
+    async def get(self, key: str) -> bytes:
+        """Returns all bytes of a key."""
+        try:
+            result = await obstore.get_async(self._store, key)
+            return bytes(await result.bytes_async())
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    async def get_range(self, key: str, start: int, length: int) -> bytes:
+        """Returns `length` bytes from `start` on; fewer at the end of the object."""
+        try:
+            return bytes(await obstore.get_range_async(self._store, key, start=start, length=length))
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Deletes the keys; those that are gone already are no error."""
+        for first in range(0, len(keys), _DELETE_BATCH):
+            await self._delete_batch(keys[first : first + _DELETE_BATCH])
+
+    async def _delete_batch(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            try:
+                await obstore.delete_async(self._store, key)
+            except FileNotFoundError:
+                continue
+            except BaseError as error:
+                raise _unavailable(error) from error
+
+    async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
+        """Yields every object below a prefix, which is a whole path segment or empty."""
+        try:
+            async for batch in obstore.list(self._store, prefix or None):
+                for entry in batch:
+                    yield StoredObject(entry["path"], entry["size"], entry["last_modified"])
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    def local_path(self, key: str) -> Path | None:
+        """The file behind a key, for readers that want to seek or map it; None when the store is remote."""
+        return None if self._root is None else self._root / key
+
+    async def check(self) -> None:
+        """Raises `UnavailableError` unless the store answers and, locally, can be written."""
+        if self._root is not None:
+            if not os.access(self._root, os.W_OK):
+                raise _unavailable(f"{self._root} cannot be written")
+            return
+        try:
+            await obstore.head_async(self._store, "whodex-store-check")
+        except FileNotFoundError:
+            return
+        except BaseError as error:
+            raise _unavailable(error) from error
+
+    @property
+    def _root(self) -> Path | None:
+        return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
+
+
+def _fsync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unavailable(problem: object) -> UnavailableError:
+    first_line = str(problem).splitlines()[0]
+    return UnavailableError(
+        f"The object store does not answer: {first_line}. Try again; if it stays so, look at WHODEX_STORE_URL.",
+        reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE,
+    )
