@@ -15,7 +15,7 @@ GRACE_SECONDS = 15.0
 def leftovers(record: StackRecord) -> list[psutil.Process]:
     """The processes of the recorded parts that are still there, descendants included."""
     sessions = {part.pid for part in record.parts if part.pid is not None and not _is_reused(part)}
-    return [process for process in psutil.process_iter() if _session(process) in sessions]
+    return [one for one in psutil.process_iter() if _session(one) in sessions and not _is_zombie(one)]
 
 
 def end_leftovers(record: StackRecord) -> int:
@@ -42,6 +42,14 @@ def _session(process: psutil.Process) -> int | None:
         return os.getsid(process.pid)
     except ProcessLookupError:
         return None
+
+
+def _is_zombie(process: psutil.Process) -> bool:
+    """Whether it has ended, and only its parent has not taken note yet."""
+    try:
+        return process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _kill(process: psutil.Process) -> None:
