@@ -24,8 +24,10 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Text,
+    UniqueConstraint,
+    func,
+    text,
 )
-from sqlalchemy import UniqueConstraint, func, text
 from sqlalchemy.dialects.postgresql import JSONB, REAL
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -82,6 +84,8 @@ def _enum(kind: type[enum.Enum]) -> Enum:
     return Enum(
         kind,
         native_enum=False,
+        create_constraint=True,
+        name=kind.__name__.lower(),
         length=32,
         values_callable=lambda members: [member.value for member in members],
     )
@@ -140,7 +144,12 @@ class Person(Base):
     """Somebody to be found. The state is derived from the query embedding and the photos."""
 
     __tablename__ = "people"
-    __table_args__ = (UniqueConstraint("library_id", "request_id"), Index(None, "library_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("library_id", "request_id"),
+        Index(None, "library_id", "id"),
+        # The CLI looks people up by their names.
+        Index("ix_people_display_name", "library_id", "display_name", "id"),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     library_id: Mapped[UUID] = mapped_column(ForeignKey("libraries.id", ondelete="CASCADE"))
@@ -180,8 +189,8 @@ class ReferencePhoto(_Failable, Base):
     # left, top, right, bottom in pixels, as the user named it.
     requested_box: Mapped[list[float] | None]
     content_sha256: Mapped[bytes]
-    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
-    thumbnail_id: Mapped[UUID | None] = mapped_column(ForeignKey("contents.id"))
+    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"), index=True)
+    thumbnail_id: Mapped[UUID | None] = mapped_column(ForeignKey("contents.id"), index=True)
     width: Mapped[int] = mapped_column(server_default="0")
     height: Mapped[int] = mapped_column(server_default="0")
     # left, top, right, bottom in pixels of the upright photo.
@@ -210,7 +219,7 @@ class Video(_Failable, Base):
     state: Mapped[MediaState] = mapped_column(_enum(MediaState))
     progress: Mapped[float] = mapped_column(REAL, server_default="0")
     content_sha256: Mapped[bytes]
-    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
+    content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"), index=True)
     size_bytes: Mapped[int] = mapped_column(BigInteger)
     duration_us: Mapped[int | None] = mapped_column(BigInteger)
     width: Mapped[int] = mapped_column(server_default="0")
@@ -236,7 +245,7 @@ class Scene(Base):
     index: Mapped[int]
     start_us: Mapped[int] = mapped_column(BigInteger)
     end_us: Mapped[int] = mapped_column(BigInteger)
-    thumbnail_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"))
+    thumbnail_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"), index=True)
 
 
 class Appearance(Base):
@@ -308,9 +317,7 @@ class StagedPart(Base):
 
     __tablename__ = "staged_parts"
 
-    work_item_id: Mapped[UUID] = mapped_column(
-        ForeignKey("work_items.id", ondelete="CASCADE"), primary_key=True
-    )
+    work_item_id: Mapped[UUID] = mapped_column(ForeignKey("work_items.id", ondelete="CASCADE"), primary_key=True)
     fencing_token: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     ordinal: Mapped[int] = mapped_column(primary_key=True)
     # A serialised google.protobuf.Any.
@@ -347,7 +354,7 @@ class FeedState(Base):
 
     __tablename__ = "feed_state"
 
-    id: Mapped[int] = mapped_column(primary_key=True, default=1)
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False, default=1)
     epoch: Mapped[UUID]
     newest_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Tombstones up to this sequence may be gone: a follower that is older must rebuild.

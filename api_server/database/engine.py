@@ -1,0 +1,95 @@
+"""The connection pool, and the two ways to use it: a transaction, or single reads without one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from sqlalchemy import text
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+
+from whodex.errors import UnavailableError
+from whodex.v1 import error_reason_pb2
+
+# Every statement is short; one that is not would hold locks or a connection that others wait for.
+_SERVER_SETTINGS = {
+    "statement_timeout": "30s",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "60s",
+    "timezone": "UTC",
+}
+_CONNECT_TIMEOUT_SECONDS = 5
+_POOL_TIMEOUT_SECONDS = 10
+
+
+class Database:
+    """Sessions over one pool of connections.
+
+    Both kinds of session turn an answer that does not come (a lost connection, a timeout, an exhausted pool) into
+    `UnavailableError` with STORAGE_UNAVAILABLE.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+
+    @classmethod
+    def from_url(cls, url: str, *, application: str, pool_size: int = 10) -> Self:
+        """Opens no connection yet.
+
+        Args:
+            url: `postgresql+psycopg://user:password@host:port/database`.
+            application: what Postgres lists the connections under.
+            pool_size: connections kept open; as many again may be opened for a burst.
+        """
+        engine = create_async_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_timeout=_POOL_TIMEOUT_SECONDS,
+            connect_args={
+                "application_name": application,
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                "options": " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items()),
+            },
+        )
+        return cls(engine)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session whose work is committed at the end of the block, and rolled back if it raises."""
+        with _unavailable_when_silent():
+            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+                yield session
+
+    @asynccontextmanager
+    async def reads(self) -> AsyncIterator[AsyncSession]:
+        """A session for reads that need no common snapshot: a statement is one round trip, without BEGIN and COMMIT."""
+        with _unavailable_when_silent():
+            async with AsyncSession(self._autocommit_engine, expire_on_commit=False) as session:
+                yield session
+
+    async def check(self) -> None:
+        """Raises `UnavailableError` unless Postgres answers."""
+        async with self.reads() as session:
+            await session.execute(text("SELECT 1"))
+
+    async def close(self) -> None:
+        """Closes the pool."""
+        await self._engine.dispose()
+
+
+class _unavailable_when_silent:  # noqa: N801 - reads as the `with` statement that it is
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, OperationalError | InterfaceError | PoolTimeoutError):
+            raise UnavailableError(
+                "The database does not answer. Try again in a moment.",
+                reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE,
+                retry_after_seconds=1,
+            ) from error

@@ -1,0 +1,75 @@
+"""The schema's version: bringing a database to it, and refusing one that is at another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+# Two processes that upgrade at once take turns. The number is arbitrary, but must stay the same.
+_UPGRADE_LOCK = 0x77_68_6F_64_65_78
+
+
+class SchemaMismatchError(Exception):
+    """The database's schema is not the one that this code was written for."""
+
+
+def upgrade(url: str) -> str:
+    """Applies the migrations that are missing, all in one transaction, and returns the schema's version."""
+    engine = create_engine(url)
+    config = _config()
+    with engine.begin() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    engine.dispose()
+    return expected_version()
+
+
+def check(url: str) -> str:
+    """Returns the schema's version if it is this code's.
+
+    Raises:
+        SchemaMismatchError: it is older or newer; the message says which and what to do.
+    """
+    engine = create_engine(url)
+    with engine.connect() as connection:
+        _check(connection)
+    engine.dispose()
+    return expected_version()
+
+
+def expected_version() -> str:
+    """The version of the newest migration in this package."""
+    head = ScriptDirectory.from_config(_config()).get_current_head()
+    if head is None:
+        raise SchemaMismatchError("this installation holds no migrations: install it again")
+    return head
+
+
+def _check(connection: Connection) -> None:
+    actual, expected = MigrationContext.configure(connection).get_current_revision(), expected_version()
+    if actual == expected:
+        return
+    if actual is None:
+        raise SchemaMismatchError("the database is empty: run `python -m api_server.database upgrade`")
+    known = {script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()}
+    if actual in known:
+        raise SchemaMismatchError(
+            f"the database's schema is older ({actual}) than this code ({expected}): "
+            "run `python -m api_server.database upgrade`"
+        )
+    raise SchemaMismatchError(
+        f"the database's schema ({actual}) is newer than this code ({expected}): install the newer release"
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("file_template", "v%%(rev)s_%%(slug)s")
+    return config
