@@ -1,0 +1,1 @@
+"""What a task's result does to the database."""

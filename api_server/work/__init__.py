@@ -1,0 +1,5 @@
+"""Work for the workers: put into a queue of Postgres in the caller's transaction, claimed by lease, finished once."""
+
+from api_server.work.queue import cancel, enqueue
+
+__all__ = ["cancel", "enqueue"]
