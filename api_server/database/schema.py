@@ -122,6 +122,8 @@ class Library(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     display_name: Mapped[str]
     request_id: Mapped[UUID | None] = mapped_column(unique=True)
+    # Of the request that carried the request_id: the same id with another request is an error.
+    request_sha256: Mapped[bytes | None]
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
@@ -156,6 +158,8 @@ class Person(Base):
     display_name: Mapped[str]
     description: Mapped[str] = mapped_column(server_default="")
     request_id: Mapped[UUID | None]
+    # Of the request that carried the request_id: the person may have been renamed since.
+    request_sha256: Mapped[bytes | None]
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now())
     query_embedding: Mapped[Vector | None] = mapped_column(EmbeddingVector())
@@ -288,8 +292,14 @@ class WorkItem(Base):
 
     __tablename__ = "work_items"
     __table_args__ = (
-        # What a claim looks for, per task, and what the sweep looks for.
-        Index("ix_work_items_claimable", "task", "next_run_time", postgresql_where=text("state = 'waiting'")),
+        # What a claim looks for, library by library, and what the sweep looks for.
+        Index(
+            "ix_work_items_claimable",
+            "task",
+            "library_id",
+            "next_run_time",
+            postgresql_where=text("state = 'waiting'"),
+        ),
         Index("ix_work_items_leased", "lease_expire_time", postgresql_where=text("state = 'running'")),
     )
 

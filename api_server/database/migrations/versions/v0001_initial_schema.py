@@ -33,30 +33,24 @@ def upgrade() -> None:
 
 
 def _create_notifications() -> None:
-    """Wakes those who wait: NOTIFY is part of the transaction, so that nobody hears of what did not happen.
+    """Wakes the watches: NOTIFY is part of the transaction, so that nobody hears of what did not happen.
 
-    `api_server.database.notifications` listens. Triggers, because a statement that forgets to notify would show only
-    as a watch that stands still.
+    `api_server.database.notifications` listens. Triggers, because so many statements change these tables, and one that
+    forgot to notify would show only as a watch that stands still.
     """
-    for function, payload in {
-        "whodex_notify_id": "COALESCE(NEW.id, OLD.id)::text",
-        "whodex_notify_person": "COALESCE(NEW.person_id, OLD.person_id)::text",
-        "whodex_notify_empty": "''",
-    }.items():
+    for column in ("id", "person_id"):
         op.execute(
-            f"CREATE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS "
-            f"$$ BEGIN PERFORM pg_notify(TG_ARGV[0], {payload}); RETURN NULL; END $$"
+            f"CREATE FUNCTION whodex_notify_{column}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+            f"PERFORM pg_notify('whodex_resources', COALESCE(NEW.{column}, OLD.{column})::text); RETURN NULL; END $$"
         )
-    for name, event, level, function, channel in (
-        ("people", "UPDATE OR DELETE ON people", "ROW", "whodex_notify_id", "whodex_resources"),
-        ("photos", "INSERT OR UPDATE OR DELETE ON reference_photos", "ROW", "whodex_notify_person", "whodex_resources"),
-        ("videos", "UPDATE OR DELETE ON videos", "ROW", "whodex_notify_id", "whodex_resources"),
-        ("feed", "UPDATE ON feed_state", "STATEMENT", "whodex_notify_empty", "whodex_feed"),
-        ("outbox", "INSERT ON outbox", "STATEMENT", "whodex_notify_empty", "whodex_outbox"),
+    for table, events, column in (
+        ("people", "UPDATE OR DELETE", "id"),
+        ("reference_photos", "INSERT OR UPDATE OR DELETE", "person_id"),
+        ("videos", "UPDATE OR DELETE", "id"),
     ):
         op.execute(
-            f"CREATE TRIGGER whodex_notify_{name} AFTER {event} "
-            f"FOR EACH {level} EXECUTE FUNCTION {function}('{channel}')"
+            f"CREATE TRIGGER whodex_notify AFTER {events} ON {table} "
+            f"FOR EACH ROW EXECUTE FUNCTION whodex_notify_{column}()"
         )
 
 
@@ -127,6 +121,7 @@ def _create_libraries() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("request_id", sa.Uuid(), nullable=True),
+        sa.Column("request_sha256", sa.LargeBinary(), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_libraries")),
         sa.UniqueConstraint("request_id", name=op.f("uq_libraries_request_id")),
@@ -172,7 +167,7 @@ def _create_work_items() -> None:
     op.create_index(
         "ix_work_items_claimable",
         "work_items",
-        ["task", "next_run_time"],
+        ["task", "library_id", "next_run_time"],
         unique=False,
         postgresql_where=sa.text("state = 'waiting'"),
     )
@@ -214,6 +209,7 @@ def _create_people() -> None:
         sa.Column("display_name", sa.Text(), nullable=False),
         sa.Column("description", sa.Text(), server_default="", nullable=False),
         sa.Column("request_id", sa.Uuid(), nullable=True),
+        sa.Column("request_sha256", sa.LargeBinary(), nullable=True),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.text("now()"), nullable=False),
         sa.Column("query_embedding", sa.LargeBinary(), nullable=True),
