@@ -18,10 +18,11 @@ _log = get_logger()
 
 
 class Channel(enum.StrEnum):
-    """What the triggers of the schema notify."""
+    """What is notified."""
 
-    # The payload is the id of the person or the video that changed.
+    # By the schema's triggers; the payload is the id of the person or the video that changed.
     RESOURCES = "whodex_resources"
+    # By the writers of the feed and of the outbox; no payload.
     FEED = "whodex_feed"
     OUTBOX = "whodex_outbox"
 
