@@ -1,0 +1,7 @@
+"""The Python client: `whodex.Client`."""
+
+from whodex.client.client import Client
+from whodex.client.configuration import Configuration, ConfigurationError, find_configuration
+from whodex.client.pages import Pages
+
+__all__ = ["Client", "Configuration", "ConfigurationError", "Pages", "find_configuration"]

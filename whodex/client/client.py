@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import os
+from types import TracebackType
+from typing import Self
+
+from whodex.client.configuration import find_configuration
+from whodex.client.connection import Connection, open_channel
+from whodex.client.content import Contents
+from whodex.client.libraries import Libraries
+from whodex.client.operations import Operations
+from whodex.client.people import People
+from whodex.client.search import Search
+from whodex.client.videos import Videos
+
+DEFAULT_TIMEOUT_SECONDS = 30.0
+
+
+class Client:
+    """A connection to a Whodex server.
+
+    Safe to use from several threads. Close it, or use it in a `with` statement. After a fork, make a new one.
+
+    Args:
+        address: host:port; else `WHODEX_ADDRESS`, else what the local stack left in its state directory.
+        library: `libraries/{library}`; else `WHODEX_LIBRARY`, else the local stack's default library.
+        api_key: the secret of a key of that library; else `WHODEX_API_KEY`, else the local stack's.
+        admin_key: for libraries and operations; else `WHODEX_ADMIN_KEY`, else the local stack's.
+        state_dir: of the local stack; else `WHODEX_STATE_DIR`, else `./.whodex`.
+        timeout_seconds: the deadline of each call that brings none of its own.
+
+    Attributes:
+        configuration: what was found.
+        people: people and their reference photos.
+        videos: videos, scenes and appearances.
+        search: in which scenes somebody appears, and who is in a picture.
+        contents: downloads.
+        libraries: libraries and their keys.
+        operations: tasks and the smoke test.
+
+    Raises:
+        ConfigurationError: nothing says where the server is.
+    """
+
+    def __init__(  # noqa: PLR0913 - all but the first by keyword, and each with a default
+        self,
+        address: str | None = None,
+        *,
+        library: str | None = None,
+        api_key: str | None = None,
+        admin_key: str | None = None,
+        state_dir: str | os.PathLike[str] | None = None,
+        timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> None:
+        self.configuration = find_configuration(
+            address=address, library=library, api_key=api_key, admin_key=admin_key, state_dir=state_dir
+        )
+        self._channel = open_channel(self.configuration.address)
+        tenant = self._connect(self.configuration.api_key, timeout_seconds)
+        operator = self._connect(self.configuration.admin_key or self.configuration.api_key, timeout_seconds)
+        self.people = People(tenant)
+        self.videos = Videos(tenant)
+        self.search = Search(tenant)
+        self.contents = Contents(tenant)
+        self.libraries = Libraries(operator)
+        self.operations = Operations(operator)
+
+    def _connect(self, key: str | None, timeout_seconds: float) -> Connection:
+        return Connection(self._channel, key=key, library=self.configuration.library, timeout_seconds=timeout_seconds)
+
+    def close(self) -> None:
+        """Ends all calls that are still running."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

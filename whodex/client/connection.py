@@ -1,0 +1,152 @@
+"""The one seam between the client and gRPC: credentials, deadlines and errors of every call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+
+from whodex.client.configuration import (
+    ADMIN_KEY_VARIABLE,
+    API_KEY_VARIABLE,
+    LIBRARY_VARIABLE,
+    ConfigurationError,
+)
+from whodex.client.service_config import service_config
+from whodex.errors import from_rpc_error
+from whodex.runtime.channel import CHANNEL_OPTIONS
+
+RequestT = TypeVar("RequestT")
+ResponseT = TypeVar("ResponseT")
+
+LOOPBACK_HOSTS = ("127.", "localhost:", "[::1]:")
+# The slowest line that an upload's deadline has patience for: 1 Mbit/s.
+SLOWEST_BYTES_PER_SECOND = 125_000
+
+
+def open_channel(address: str) -> grpc.Channel:
+    """A channel to the public API.
+
+    Args:
+        address: host:port.
+    """
+    options: list[tuple[str, Any]] = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config())]
+    if address.startswith(LOOPBACK_HOSTS):
+        # A proxy from the environment stands for the way out of this machine, never for the way to itself.
+        options.append(("grpc.enable_http_proxy", 0))
+    return grpc.insecure_channel(address, options=options)
+
+
+class Connection:
+    """Makes calls on a channel with one key.
+
+    Args:
+        channel: see `open_channel`; the connection does not close it.
+        key: sent as `authorization: Bearer KEY`.
+        library: the library that calls are about unless they name another resource.
+        timeout_seconds: the deadline of a call that brings none of its own.
+    """
+
+    def __init__(self, channel: grpc.Channel, *, key: str | None, library: str | None, timeout_seconds: float) -> None:
+        self.channel = channel
+        self._key = key
+        self._library = library
+        self._timeout_seconds = timeout_seconds
+
+    @property
+    def library(self) -> str:
+        """`libraries/{library}`; ConfigurationError when nothing names one."""
+        if not self._library:
+            raise ConfigurationError(f"No library is named: set {LIBRARY_VARIABLE} to `libraries/...` or pass library.")
+        return self._library
+
+    def call(
+        self,
+        method: grpc.UnaryUnaryMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout_seconds: float | None = None,
+    ) -> ResponseT:
+        """One request, one response.
+
+        Raises:
+            WhodexError: the server refused or did not answer in time.
+            ConfigurationError: there is no key to call with.
+        """
+        try:
+            return method(request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata())
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+
+    def stream(
+        self,
+        method: grpc.UnaryStreamMultiCallable[RequestT, ResponseT],
+        request: RequestT,
+        timeout_seconds: float | None = None,
+    ) -> Iterator[ResponseT]:
+        """One request, many responses; the call starts with the first `next` and is cancelled when no more are taken.
+
+        Raises:
+            WhodexError: the stream ended with an error, or its deadline passed.
+            ConfigurationError: there is no key to call with.
+        """
+        responses = method(request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata())
+        try:
+            yield from responses
+        except grpc.RpcError as error:
+            raise from_rpc_error(error) from error
+        finally:
+            responses.cancel()
+
+    def upload(
+        self,
+        method: grpc.StreamUnaryMultiCallable[RequestT, ResponseT],
+        requests: Iterable[RequestT],
+        size_bytes: int,
+    ) -> ResponseT:
+        """Many requests, one response. gRPC takes the requests from a thread of its own.
+
+        Args:
+            method: of a stub.
+            requests: all of them.
+            size_bytes: how much they carry; the deadline grows with it.
+
+        Raises:
+            WhodexError: the server refused or did not answer in time.
+            ConfigurationError: there is no key to call with.
+        """
+        source = _Source(requests)
+        timeout_seconds = self._timeout_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
+        future = method.future(source, timeout=timeout_seconds, metadata=self._metadata())
+        try:
+            return future.result()
+        except grpc.RpcError as error:
+            # gRPC would only say that iterating failed, not why.
+            raise source.failure or from_rpc_error(error) from error
+        finally:
+            # Ctrl-C must not leave the thread sending.
+            future.cancel()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        if not self._key:
+            raise ConfigurationError(
+                f"No key is given: set {API_KEY_VARIABLE} (or {ADMIN_KEY_VARIABLE} for what needs the admin key)."
+            )
+        return (("authorization", f"Bearer {self._key}"),)
+
+
+class _Source(Iterator[RequestT]):
+    """Remembers why it broke off."""
+
+    def __init__(self, items: Iterable[RequestT]) -> None:
+        self._items = iter(items)
+        self.failure: Exception | None = None
+
+    def __next__(self) -> RequestT:
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except Exception as error:
+            self.failure = error
+            raise

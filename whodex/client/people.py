@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from google.protobuf.field_mask_pb2 import FieldMask
+
+from whodex.client.connection import Connection
+from whodex.client.pages import Pages
+from whodex.client.uploads import Progress, Source, Upload, open_source
+from whodex.client.waiting import wait_until
+from whodex.errors import NotFoundError
+from whodex.v1 import error_reason_pb2
+from whodex.v1.geometry_pb2 import Box
+from whodex.v1.people_service_pb2 import (
+    CreatePersonRequest,
+    DeletePersonRequest,
+    DeletePersonResponse,
+    DeleteReferencePhotoRequest,
+    DeleteReferencePhotoResponse,
+    GetPersonRequest,
+    GetReferencePhotoRequest,
+    ListPeopleRequest,
+    ListPeopleResponse,
+    ListReferencePhotosRequest,
+    ListReferencePhotosResponse,
+    ReferencePhotoMetadata,
+    RetryReferencePhotoRequest,
+    UpdatePersonRequest,
+    UploadReferencePhotoRequest,
+    WatchPersonRequest,
+    WatchPersonResponse,
+)
+from whodex.v1.people_service_pb2_grpc import PeopleServiceStub
+from whodex.v1.person_pb2 import Person, ReferencePhoto
+
+SETTLED_PHOTO_STATES = (ReferencePhoto.STATE_READY, ReferencePhoto.STATE_FAILED)
+WAIT_SECONDS = 300.0
+
+
+class People:
+    """The people of a library and their reference photos.
+
+    Every method raises `whodex.errors.WhodexError`; the subclasses and reasons are those of the contract.
+    """
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._stub = PeopleServiceStub(connection.channel)
+
+    def create(self, display_name: str, *, description: str = "", request_id: str = "") -> Person:
+        """Creates a person without photos.
+
+        Args:
+            display_name: 1 to 200 characters; people may share a name.
+            description: free text, up to 2000 characters.
+            request_id: a UUID; calling again with the same one returns the same person.
+        """
+        request = CreatePersonRequest(
+            parent=self._connection.library,
+            display_name=display_name,
+            description=description,
+            request_id=request_id,
+        )
+        return self._connection.call(self._stub.CreatePerson, request).person
+
+    def get(self, name: str) -> Person:
+        """Returns `libraries/{library}/people/{person}`."""
+        return self._connection.call(self._stub.GetPerson, GetPersonRequest(name=name)).person
+
+    def list(self, *, display_name: str = "", page_size: int = 0) -> Pages[ListPeopleResponse, Person]:
+        """Lists people, oldest first.
+
+        Args:
+            display_name: only those of exactly this name; empty: all.
+            page_size: 1 to 1000 in one response; 0: the server's choice.
+        """
+
+        def fetch(page_token: str) -> ListPeopleResponse:
+            request = ListPeopleRequest(
+                parent=self._connection.library,
+                display_name=display_name,
+                page_size=page_size,
+                page_token=page_token,
+            )
+            return self._connection.call(self._stub.ListPeople, request)
+
+        return Pages(fetch, lambda page: page.people)
+
+    def update(self, person: Person, fields: Iterable[str]) -> Person:
+        """Writes the named fields of `person`: `display_name`, `description` or both."""
+        request = UpdatePersonRequest(person=person, update_mask=FieldMask(paths=fields))
+        return self._connection.call(self._stub.UpdatePerson, request).person
+
+    def delete(self, name: str) -> DeletePersonResponse:
+        """Deletes a person, their photos and embeddings. A search with the response's token no longer finds them."""
+        return self._connection.call(self._stub.DeletePerson, DeletePersonRequest(name=name))
+
+    def upload_photo(  # noqa: PLR0913 - all but the first two by keyword, and each with a default
+        self,
+        person: str,
+        source: Source,
+        *,
+        file_name: str | None = None,
+        face_box: Box | None = None,
+        request_id: str = "",
+        progress: Progress | None = None,
+    ) -> ReferencePhoto:
+        """Stores a photo, which a worker then makes READY or FAILED; `wait_for_photo` tells which.
+
+        Args:
+            person: resource name.
+            source: path or bytes of a JPEG, PNG or WebP of at most 32 MiB.
+            file_name: for people; None: the path's own.
+            face_box: which face, when the photo shows several.
+            request_id: a UUID; calling again with the same one returns the same photo, so that a retry is safe.
+            progress: called with the bytes sent and the bytes in all, from another thread.
+
+        Raises:
+            OSError: the file cannot be read.
+        """
+        with open_source(source, file_name) as upload:
+            metadata = ReferencePhotoMetadata(
+                parent=person,
+                file_name=upload.file_name,
+                size_bytes=upload.size_bytes,
+                face_box=face_box,
+                request_id=request_id,
+            )
+            requests = _upload_requests(metadata, upload, progress)
+            return self._connection.upload(self._stub.UploadReferencePhoto, requests, upload.size_bytes).photo
+
+    def get_photo(self, name: str) -> ReferencePhoto:
+        """Returns `libraries/{library}/people/{person}/photos/{photo}`."""
+        return self._connection.call(self._stub.GetReferencePhoto, GetReferencePhotoRequest(name=name)).photo
+
+    def list_photos(self, person: str, *, page_size: int = 0) -> Pages[ListReferencePhotosResponse, ReferencePhoto]:
+        """Lists the reference photos of a person, oldest first."""
+
+        def fetch(page_token: str) -> ListReferencePhotosResponse:
+            request = ListReferencePhotosRequest(parent=person, page_size=page_size, page_token=page_token)
+            return self._connection.call(self._stub.ListReferencePhotos, request)
+
+        return Pages(fetch, lambda page: page.photos)
+
+    def delete_photo(self, name: str) -> DeleteReferencePhotoResponse:
+        """Deletes a photo and takes it out of the person's query embedding."""
+        return self._connection.call(self._stub.DeleteReferencePhoto, DeleteReferencePhotoRequest(name=name))
+
+    def retry_photo(self, name: str) -> ReferencePhoto:
+        """Processes a FAILED photo again."""
+        return self._connection.call(self._stub.RetryReferencePhoto, RetryReferencePhotoRequest(name=name)).photo
+
+    def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Iterator[WatchPersonResponse]:
+        """Yields the person with their photos now and after each change, until no more are taken."""
+        return self._connection.stream(self._stub.WatchPerson, WatchPersonRequest(name=name), timeout_seconds)
+
+    def wait_for_person(
+        self,
+        name: str,
+        *,
+        timeout_seconds: float = WAIT_SECONDS,
+        on_change: Callable[[WatchPersonResponse], None] | None = None,
+    ) -> WatchPersonResponse:
+        """Waits until each photo of the person is READY or FAILED; look at their states, neither is an error here.
+
+        Raises:
+            DeadlineExceededError: one is still on its way.
+        """
+        return wait_until(
+            lambda remaining: self.watch(name, timeout_seconds=remaining),
+            lambda state: all(photo.state in SETTLED_PHOTO_STATES for photo in state.photos),
+            timeout_seconds=timeout_seconds,
+            on_change=on_change,
+        )
+
+    def wait_for_photo(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> ReferencePhoto:
+        """Waits until the photo is READY or FAILED; look at its state, neither is an error here.
+
+        Raises:
+            DeadlineExceededError: it is still on its way.
+            NotFoundError: it does not exist, or was deleted meanwhile.
+        """
+        person = name.partition("/photos/")[0]
+        state = wait_until(
+            lambda remaining: self.watch(person, timeout_seconds=remaining),
+            lambda state: _find_photo(state, name).state in SETTLED_PHOTO_STATES,
+            timeout_seconds=timeout_seconds,
+        )
+        return _find_photo(state, name)
+
+
+def _upload_requests(
+    metadata: ReferencePhotoMetadata, upload: Upload, progress: Progress | None
+) -> Iterator[UploadReferencePhotoRequest]:
+    yield UploadReferencePhotoRequest(metadata=metadata)
+    for chunk in upload.chunks(progress):
+        yield UploadReferencePhotoRequest(chunk=chunk)
+
+
+def _find_photo(state: WatchPersonResponse, name: str) -> ReferencePhoto:
+    for photo in state.photos:
+        if photo.name == name:
+            return photo
+    raise NotFoundError(f"{name} does not exist.", reason=error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND)
