@@ -24,9 +24,7 @@ _errors = Console(stderr=True, highlight=False, soft_wrap=True)
 
 StateDirOption = Annotated[
     Path | None,
-    typer.Option(
-        "--state-dir", help=f"Where the stack keeps its data. Default: {STATE_DIR_VARIABLE}, else .whodex."
-    ),
+    typer.Option("--state-dir", help=f"Where the stack keeps its data. Default: {STATE_DIR_VARIABLE}, else .whodex."),
 ]
 
 

@@ -7,9 +7,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping
 from graphlib import TopologicalSorter
 
 
-async def run_in_order(
-    predecessors: Mapping[str, Collection[str]], action: Callable[[str], Awaitable[None]]
-) -> None:
+async def run_in_order(predecessors: Mapping[str, Collection[str]], action: Callable[[str], Awaitable[None]]) -> None:
     """Awaits `action(name)` for each name once the action of all its predecessors has returned.
 
     Raises:
@@ -34,6 +32,4 @@ async def run_in_order(
 
 def reversed_graph(predecessors: Mapping[str, Collection[str]]) -> dict[str, set[str]]:
     """The same graph with each edge turned round: what to stop before a name may stop."""
-    return {
-        name: {other for other, before in predecessors.items() if name in before} for name in predecessors
-    }
+    return {name: {other for other, before in predecessors.items() if name in before} for name in predecessors}

@@ -37,7 +37,7 @@ class Part:
     """One process of the stack.
 
     Attributes:
-        environment: what the process reads, beside what it inherits.
+        environment: all variables that the process sees.
         probe: tells when the part is ready; None: it runs once and is done when it exits with 0.
         prepare: runs before the command, in a thread: what the command needs on disk.
         privileges: options of setpriv(1) that give up root's rights before the command runs.
@@ -83,10 +83,17 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
 
 def all_parts(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
     """The whole stack, in the order in which it is shown."""
-    return [*_foundations(state, ports, secrets), *_services(state, ports, secrets)]
+    settings = service_settings(state, ports, secrets)
+    return [
+        *_foundations(state, ports, secrets, settings),
+        *_services(ports, settings),
+        *_workers(ports, settings),
+    ]
 
 
-def _foundations(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
+def _foundations(
+    state: StateDirectory, ports: Mapping[str, int], secrets: Secrets, settings: Mapping[str, str]
+) -> list[Part]:
     return [
         Part(
             name="postgres",
@@ -115,32 +122,27 @@ def _foundations(state: StateDirectory, ports: Mapping[str, int], secrets: Secre
                 str(ports["triton"]),
             ),
             probe=probes.grpc_health(ports["triton"]),
-            environment=_inherited(),
+            environment=_environment(settings),
             port=ports["triton"],
         ),
     ]
 
 
-def _services(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
-    settings = service_settings(state, ports, secrets)
-
-    def environment(*names: str, **more: str) -> dict[str, str]:
-        """Each part is given what it reads and nothing else: a worker cannot even see the database's URL."""
-        return _inherited() | {name: settings[name] for name in names} | more
-
+def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part]:
     return [
         Part(
             name="migrations",
             command=_module("api_server.database", "upgrade"),
             probe=None,
-            environment=environment("WHODEX_DATABASE_URL"),
+            environment=_environment(settings, "WHODEX_DATABASE_URL"),
             after=("postgres",),
         ),
         Part(
             name="api_server",
             command=_module("api_server"),
             probe=probes.grpc_health(ports["api"]),
-            environment=environment(
+            environment=_environment(
+                settings,
                 "WHODEX_DATABASE_URL",
                 "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
@@ -158,7 +160,8 @@ def _services(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets)
             name="scheduler",
             command=_module("api_server.scheduler"),
             probe=probes.grpc_health(ports["scheduler_health"]),
-            environment=environment(
+            environment=_environment(
+                settings,
                 "WHODEX_DATABASE_URL",
                 "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
@@ -170,7 +173,8 @@ def _services(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets)
             name="indexer",
             command=_module("indexer"),
             probe=probes.grpc_health(ports["indexer"]),
-            environment=environment(
+            environment=_environment(
+                settings,
                 "WHODEX_INDEXER_LISTEN",
                 "WHODEX_INTERNAL_ADDRESS",
                 "WHODEX_INTERNAL_TOKEN",
@@ -183,30 +187,34 @@ def _services(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets)
             name="analysis",
             command=_module("inference.analysis"),
             probe=probes.grpc_health(ports["analysis"]),
-            environment=environment(
-                "WHODEX_ANALYSIS_LISTEN", "WHODEX_INTERNAL_TOKEN", "WHODEX_TRITON_ADDRESS"
+            environment=_environment(
+                settings, "WHODEX_ANALYSIS_LISTEN", "WHODEX_INTERNAL_TOKEN", "WHODEX_TRITON_ADDRESS"
             ),
             after=("triton",),
             port=ports["analysis"],
         ),
-        *(
-            Part(
-                name=f"{kind}_worker",
-                command=_module("inference.worker", "--queues", queues),
-                probe=probes.grpc_health(ports[f"{kind}_worker_health"]),
-                environment=environment(
-                    "WHODEX_BROKER_URL",
-                    "WHODEX_STORE_URL",
-                    "WHODEX_TRITON_ADDRESS",
-                    "WHODEX_INTERNAL_ADDRESS",
-                    "WHODEX_INTERNAL_TOKEN",
-                    WHODEX_WORKER_HEALTH_LISTEN=f"{LOOPBACK}:{ports[f'{kind}_worker_health']}",
-                ),
-                after=("api_server", "valkey", "triton"),
-                stop_seconds=30,
+    ]
+
+
+def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part]:
+    return [
+        Part(
+            name=f"{kind}_worker",
+            command=_module("inference.worker", "--queues", queues),
+            probe=probes.grpc_health(ports[f"{kind}_worker_health"]),
+            environment=_environment(
+                settings,
+                "WHODEX_BROKER_URL",
+                "WHODEX_STORE_URL",
+                "WHODEX_TRITON_ADDRESS",
+                "WHODEX_INTERNAL_ADDRESS",
+                "WHODEX_INTERNAL_TOKEN",
             )
-            for kind, queues in (("photo", "photos,maintenance"), ("video", "videos"))
-        ),
+            | {"WHODEX_WORKER_HEALTH_LISTEN": f"{LOOPBACK}:{ports[f'{kind}_worker_health']}"},
+            after=("api_server", "valkey", "triton"),
+            stop_seconds=30,
+        )
+        for kind, queues in (("photo", "photos,maintenance"), ("video", "videos"))
     ]
 
 
@@ -215,9 +223,8 @@ def _module(module: str, *arguments: str) -> tuple[str, ...]:
     return (sys.executable, "-P", "-m", module, *arguments)
 
 
-def _inherited() -> dict[str, str]:
-    """This process's environment without any setting of a stack, which a part gets from the table alone."""
-    settings = {"WHODEX_DATABASE_URL", "WHODEX_BROKER_URL", "WHODEX_ADMIN_KEY", "WHODEX_API_KEY"}
-    kept = {name: value for name, value in os.environ.items() if name not in settings}
-    # A part that is killed must not take its last lines along.
-    return kept | {"PYTHONUNBUFFERED": "1"}
+def _environment(settings: Mapping[str, str], *names: str) -> dict[str, str]:
+    """What this process inherited, and of the settings those named alone: a worker cannot open the database."""
+    inherited = {name: value for name, value in os.environ.items() if name not in settings}
+    # Buffered lines would be lost when a part is killed.
+    return inherited | {"PYTHONUNBUFFERED": "1"} | {name: settings[name] for name in names}

@@ -37,6 +37,4 @@ class Progress:
 
     def _show_ready(self, record: StackRecord) -> None:
         seconds = (datetime.now(UTC) - record.started_at).total_seconds()
-        self._console.print(
-            f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}"
-        )
+        self._console.print(f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}")

@@ -43,9 +43,7 @@ async def _opens(libraries: library_service_pb2_grpc.LibraryServiceAsyncStub, kn
     return True
 
 
-async def _create(
-    libraries: library_service_pb2_grpc.LibraryServiceAsyncStub, admin_key: str
-) -> tuple[str, str]:
+async def _create(libraries: library_service_pb2_grpc.LibraryServiceAsyncStub, admin_key: str) -> tuple[str, str]:
     metadata = _bearer(admin_key)
     library = await libraries.CreateLibrary(
         library_service_pb2.CreateLibraryRequest(display_name=LIBRARY_DISPLAY_NAME),
