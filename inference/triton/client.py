@@ -2,27 +2,31 @@
 
 import enum
 import os
-from collections.abc import Iterator
 
 import numpy as np
 import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from inference.models import golden, graph
+from inference.models.errors import GoldenMismatchError
+from inference.models.manifest import Manifest, load_detector, load_embedder
 from inference.triton.errors import (
     TritonDeadlineExceededError,
     TritonError,
+    TritonGoldenMismatchError,
     TritonInputError,
     TritonOverloadedError,
     TritonUnavailableError,
 )
+from inference.triton.suppression import suppress_overlapping
 
-DETECTOR = "face_detector"
-EMBEDDER = "arcface"
+DETECTOR = load_detector()
+EMBEDDER = load_embedder()
 
-# A detection is a row: score first would be the graph's order, callers get the box first.
-DETECTION_WIDTH = 15
-CROP_SIZE = 112
+DEFAULT_MIN_SCORE = 0.5
+
+_SCORE_COLUMN = 4
 
 
 class Priority(enum.IntEnum):
@@ -43,7 +47,7 @@ class TritonClient:
 
     Args:
         address: ``host:port`` of Triton's gRPC endpoint.
-        deadline_seconds: how long one call may take, queueing included.
+        deadline_seconds: how long one request may take, queueing included.
     """
 
     def __init__(self, address: str, *, deadline_seconds: float = 30.0) -> None:
@@ -53,13 +57,18 @@ class TritonClient:
         self._connection_pid = 0
 
     def detect(
-        self, images_bgr: NDArray[np.uint8], *, priority: Priority = Priority.PHOTO
+        self,
+        images_bgr: NDArray[np.uint8],
+        *,
+        priority: Priority = Priority.PHOTO,
+        min_score: float = DEFAULT_MIN_SCORE,
     ) -> list[NDArray[np.float32]]:
         """Find faces in images of one size.
 
         Args:
-            images_bgr: uint8 (N, H, W, 3), BGR, letterboxed to one of ``DETECTOR_SIZES``.
+            images_bgr: uint8 (N, H, W, 3), BGR, letterboxed to one of ``DETECTOR.input.sizes``; any N.
             priority: the queue level.
+            min_score: what scores less is left out.
 
         Returns:
             For each image float32 (M, 15), best score first, after non-maximum suppression: the box as
@@ -71,15 +80,14 @@ class TritonClient:
             TritonTransientError: Triton is away, overloaded or too slow.
             TritonInputError: the shape or the type is not one that the model serves.
         """
-        raise NotImplementedError
+        candidates = self._infer(DETECTOR, images_bgr, priority)
+        return [suppress_overlapping(rows[rows[:, _SCORE_COLUMN] >= min_score]) for rows in candidates]
 
-    def embed(
-        self, crops_bgr: NDArray[np.uint8], *, priority: Priority = Priority.PHOTO
-    ) -> NDArray[np.float32]:
+    def embed(self, crops_bgr: NDArray[np.uint8], *, priority: Priority = Priority.PHOTO) -> NDArray[np.float32]:
         """Embed aligned faces.
 
         Args:
-            crops_bgr: uint8 (N, 112, 112, 3), BGR, aligned to the ArcFace template.
+            crops_bgr: uint8 (N, 112, 112, 3), BGR, aligned to the ArcFace template; any N.
             priority: the queue level.
 
         Returns:
@@ -89,7 +97,7 @@ class TritonClient:
             TritonTransientError: Triton is away, overloaded or too slow.
             TritonInputError: the shape or the type is not what the model takes.
         """
-        raise NotImplementedError
+        return self._infer(EMBEDDER, crops_bgr, priority)
 
     def check_golden(self) -> None:
         """Run every model's golden input through the server and compare with the manifest.
@@ -100,8 +108,78 @@ class TritonClient:
         Raises:
             TritonTransientError: a model does not answer, or answers something else.
         """
-        raise NotImplementedError
+        for manifest in (DETECTOR, EMBEDDER):
+            answer = self._infer(manifest, golden.golden_input(manifest), Priority.INTERACTIVE)
+            try:
+                golden.check(manifest, answer)
+            except GoldenMismatchError as error:
+                raise TritonGoldenMismatchError(str(error)) from error
 
     def close(self) -> None:
         """Close the channel of this process, if it has one."""
-        raise NotImplementedError
+        if self._connection and self._connection_pid == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def _connect(self) -> triton.InferenceServerClient:
+        """The channel of this process: a channel that crosses a fork never answers."""
+        if self._connection is None or self._connection_pid != os.getpid():
+            self._connection = triton.InferenceServerClient(self._address)
+            self._connection_pid = os.getpid()
+        return self._connection
+
+    def _infer(self, manifest: Manifest, images_bgr: NDArray[np.uint8], priority: Priority) -> NDArray[np.float32]:
+        _check_images(manifest, images_bgr)
+        if len(images_bgr) == 0:
+            return np.empty((0, *manifest.output_shape), np.float32)
+        most = manifest.serving.max_batch_size
+        batches = [images_bgr[start : start + most] for start in range(0, len(images_bgr), most)]
+        answers = [self._infer_batch(manifest, batch, priority) for batch in batches]
+        return answers[0] if len(answers) == 1 else np.concatenate(answers)
+
+    def _infer_batch(
+        self, manifest: Manifest, images_bgr: NDArray[np.uint8], priority: Priority
+    ) -> NDArray[np.float32]:
+        output = graph.output_name(manifest)
+        tensor = triton.InferInput(graph.INPUT, list(images_bgr.shape), "UINT8")
+        tensor.set_data_from_numpy(images_bgr)
+        try:
+            result = self._connect().infer(
+                manifest.name,
+                [tensor],
+                outputs=[triton.InferRequestedOutput(output)],
+                priority=int(priority),
+                # Triton drops from its queue what nobody waits for any more.
+                timeout=int(self._deadline_seconds * 1e6),
+                client_timeout=self._deadline_seconds,
+            )
+        except InferenceServerException as error:
+            raise _translated(manifest.name, error) from error
+        return result.as_numpy(output)  # type: ignore[no-any-return]
+
+
+def _check_images(manifest: Manifest, images_bgr: NDArray[np.uint8]) -> None:
+    sizes = [(height, width, 3) for width, height in manifest.input.sizes]
+    if images_bgr.dtype != np.uint8 or images_bgr.shape[1:] not in sizes:
+        raise TritonInputError(
+            f"{manifest.name} takes uint8 (N, H, W, 3) with (H, W, 3) one of {sizes}, "
+            f"not {images_bgr.dtype} {images_bgr.shape}."
+        )
+
+
+def _translated(model: str, error: InferenceServerException) -> TritonError:
+    """Map what tritonclient raises; a code that says nothing better means that the model is not there.
+
+    Triton answers UNAVAILABLE both when a queue is full and when nothing listens; a dead python stub is
+    INTERNAL.
+    """
+    message = f"{model}: {error.message()}"
+    match error.status():
+        case "StatusCode.DEADLINE_EXCEEDED":
+            return TritonDeadlineExceededError(message)
+        case "StatusCode.INVALID_ARGUMENT":
+            return TritonInputError(message)
+        case "StatusCode.UNAVAILABLE" if "queue" in message or "Request timeout expired" in message:
+            return TritonOverloadedError(message)
+        case _:
+            return TritonUnavailableError(message)

@@ -27,3 +27,7 @@ class TritonGoldenMismatchError(TritonTransientError):
 
 class TritonInputError(TritonError):
     """The input has the wrong shape or type, or the model refused it; a retry cannot help."""
+
+
+class TritonEnvironmentError(Exception):
+    """Triton cannot run on this machine as it is; the message is one line that says what to do."""

@@ -1,0 +1,1 @@
+"""NVIDIA Triton on this machine: its environment, its model repository, its process, its client."""

@@ -1,0 +1,3 @@
+from inference.triton.cli import main
+
+main()

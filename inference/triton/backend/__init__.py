@@ -1,0 +1,1 @@
+"""The files that Triton itself runs; see `runtime`."""
