@@ -1,0 +1,53 @@
+"""Faces in the words of the contracts."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.models.manifest import EmbedderManifest
+from inference.video.analyzer import FaceQuality
+from whodex.v1 import embedding_pb2, geometry_pb2, person_pb2
+
+# The rates that the contract names, by their share.
+_FALSE_MATCH_RATES = {
+    1e-2: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_100,
+    1e-3: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_1000,
+    1e-4: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_10000,
+    1e-5: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_100000,
+}
+
+
+def box_to_proto(box_xyxy: NDArray[np.float32]) -> geometry_pb2.Box:
+    """Converts float32 (4,): left, top, right, bottom in pixels."""
+    left, top, right, bottom = (float(value) for value in box_xyxy)
+    return geometry_pb2.Box(left=left, top=top, right=right, bottom=bottom)
+
+
+def box_from_proto(box: geometry_pb2.Box) -> NDArray[np.float32]:
+    """The reverse of `box_to_proto`."""
+    return np.array([box.left, box.top, box.right, box.bottom], np.float32)
+
+
+def quality_to_proto(quality: FaceQuality) -> person_pb2.FaceQuality:
+    """Converts the measured numbers."""
+    return person_pb2.FaceQuality(
+        face_size_px=quality.face_size_px, sharpness=quality.sharpness, detection_score=quality.detection_score
+    )
+
+
+def space_to_proto(embedder: EmbedderManifest) -> embedding_pb2.EmbeddingSpace:
+    """What a deployment has to know of an embedder: its space and the thresholds of its calibration."""
+    return embedding_pb2.EmbeddingSpace(
+        space=embedder.space,
+        dimension=embedder.embedding.dimension,
+        model=embedder.title,
+        thresholds=[
+            embedding_pb2.Threshold(
+                false_match_rate=_FALSE_MATCH_RATES[threshold.fmr],
+                similarity=threshold.similarity,
+                extrapolated=threshold.extrapolated,
+            )
+            for threshold in embedder.calibration.thresholds
+        ],
+    )

@@ -1,0 +1,1 @@
+"""One module per task; `docs/tasks.md` says how to add one."""

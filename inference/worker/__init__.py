@@ -1,0 +1,1 @@
+"""The Celery workers: they claim work from the api_server, do it, and give the result back."""

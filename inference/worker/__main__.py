@@ -1,0 +1,3 @@
+from inference.worker.server import main
+
+main()
