@@ -1,0 +1,90 @@
+"""Which face of a reference photo is the person's."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.faces.analyzer import Face
+from inference.faces.errors import (
+    FaceNotAtBoxError,
+    FaceNotSharpError,
+    FaceTooSmallError,
+    NoFaceError,
+    SeveralFacesError,
+)
+from inference.faces.quality import MIN_FACE_SIZE_PX
+
+MIN_BOX_OVERLAP: Final = 0.1
+"""Intersection over union with a box that a person drew: around a head and its shoulders it is about 0.2."""
+
+
+def choose_face(faces: Sequence[Face], box_xyxy: NDArray[np.float32] | None = None) -> Face:
+    """Choose the face of a reference photo, or say why there is none.
+
+    Without a box it is the only face that can be recognised; small or blurred faces in the background do not
+    count. With a box it is the face that overlaps it most.
+
+    Args:
+        faces: what was found in the photo.
+        box_xyxy: float32 (4,): left, top, right, bottom in pixels of the full-size upright photo.
+
+    Raises:
+        NoFaceError: nothing was found.
+        SeveralFacesError: several faces would do.
+        FaceNotAtBoxError: no face overlaps the box.
+        FaceTooSmallError: the face has too few pixels.
+        FaceNotSharpError: the face is too blurred.
+    """
+    if not faces:
+        raise NoFaceError("No face was found; upload a photo that shows the face from the front.")
+    face = _only_usable(faces) if box_xyxy is None else _nearest(faces, box_xyxy)
+    _check_usable(face)
+    return face
+
+
+def box_overlap(first_xyxy: NDArray[np.float32], second_xyxy: NDArray[np.float32]) -> float:
+    """Intersection over union of two boxes.
+
+    Args:
+        first_xyxy: float32 (4,): left, top, right, bottom.
+        second_xyxy: likewise.
+
+    Returns:
+        0 to 1.
+    """
+    top_left = np.maximum(first_xyxy[:2], second_xyxy[:2])
+    bottom_right = np.minimum(first_xyxy[2:], second_xyxy[2:])
+    shared = float(np.prod(np.maximum(bottom_right - top_left, 0)))
+    areas = float(np.prod(first_xyxy[2:] - first_xyxy[:2]) + np.prod(second_xyxy[2:] - second_xyxy[:2]))
+    return shared / (areas - shared)
+
+
+def _only_usable(faces: Sequence[Face]) -> Face:
+    usable = [face for face in faces if face.quality.is_large_enough and face.quality.is_sharp_enough]
+    if len(usable) > 1:
+        raise SeveralFacesError(
+            f"The photo shows {len(usable)} faces; say which one by its box, or upload a photo of one person."
+        )
+    return usable[0] if usable else faces[0]
+
+
+def _nearest(faces: Sequence[Face], box_xyxy: NDArray[np.float32]) -> Face:
+    overlaps = [box_overlap(face.box_xyxy, box_xyxy) for face in faces]
+    best = int(np.argmax(overlaps))
+    if overlaps[best] < MIN_BOX_OVERLAP:
+        raise FaceNotAtBoxError(
+            f"None of the {len(faces)} faces in the photo is at the given box; give the box of one of them."
+        )
+    return faces[best]
+
+
+def _check_usable(face: Face) -> None:
+    if not face.quality.is_large_enough:
+        raise FaceTooSmallError(
+            f"The face is {face.quality.face_size_px:.0f} pixels wide, fewer than {MIN_FACE_SIZE_PX:.0f};"
+            " upload a larger photo or one taken from nearer."
+        )
+    if not face.quality.is_sharp_enough:
+        raise FaceNotSharpError("The face is too blurred to be recognised; upload a sharper photo.")
