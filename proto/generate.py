@@ -45,9 +45,7 @@ def generate(destination: Path) -> None:
 def write_image(image: Path) -> None:
     """Writes the contracts' FileDescriptorSet, with imports and comments, for buf and for the docs."""
     image.parent.mkdir(parents=True, exist_ok=True)
-    _run_protoc(
-        "--include_imports", "--include_source_info", f"--descriptor_set_out={image}", *_source_files()
-    )
+    _run_protoc("--include_imports", "--include_source_info", f"--descriptor_set_out={image}", *_source_files())
 
 
 def _source_files() -> list[str]:
@@ -96,9 +94,7 @@ def _adopt_validate_package(output: Path) -> None:
         (output / "whodex" / "buf" / package / "__init__.py").touch()
     for stub in (output / "whodex" / "v1").glob("*_pb2.py"):
         text = stub.read_text(encoding="utf-8")
-        stub.write_text(
-            text.replace("from buf.validate import", "from whodex.buf.validate import"), encoding="utf-8"
-        )
+        stub.write_text(text.replace("from buf.validate import", "from whodex.buf.validate import"), encoding="utf-8")
 
 
 def main() -> None:
