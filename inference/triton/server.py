@@ -8,6 +8,7 @@ from pathlib import Path
 from inference.models.manifest import load_manifests
 from inference.triton.environment import TritonEnvironment, prepared_environment
 from inference.triton.repository import build_repository
+from inference.triton.runtimes import choose_runtime, chosen_runtime
 
 HOST = "127.0.0.1"
 EXIT_TIMEOUT_SECONDS = 10
@@ -35,12 +36,13 @@ def run(options: ServerOptions) -> None:
     """Build the model repository and become tritonserver; returns only by an exception.
 
     Raises:
-        TritonEnvironmentError: the environment has not been prepared.
+        TritonEnvironmentError: the environment has not been prepared, or no runtime works in it.
         ModelNotPreparedError: a model has not been prepared.
     """
     environment = prepared_environment()
     manifests = load_manifests()
-    build_repository(options.repository, manifests, "openvino")
+    runtime = chosen_runtime(environment) or choose_runtime(environment)
+    build_repository(options.repository, manifests, runtime)
     _remove_shared_memory(_shared_memory_prefix(options.repository))
     command = server_command(environment, options, [manifest.name for manifest in manifests])
     os.execve(environment.server, command, environment.variables())  # noqa: S606  # that is the point: no shell
