@@ -1,0 +1,88 @@
+"""The local stack, started once for all tests that need it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from whodex.stack.ports import LOOPBACK
+from whodex.stack.state import Connection, Secrets, StackRecord, StateDirectory
+
+
+@dataclass(frozen=True)
+class Stack:
+    """A running stack.
+
+    Attributes:
+        state: its state directory.
+        connection: address, default library and keys, as a client finds them.
+        secrets: what the parts use among themselves.
+        ports: of each part by name, see `whodex.stack.parts.PORT_NAMES`.
+    """
+
+    state: StateDirectory
+    connection: Connection
+    secrets: Secrets
+    ports: dict[str, int]
+
+    @property
+    def address(self) -> str:
+        """host:port of the public API."""
+        return self.connection.address
+
+    def part_address(self, port_name: str) -> str:
+        """host:port of a part that only the others talk to."""
+        return f"{LOOPBACK}:{self.ports[port_name]}"
+
+    def record(self) -> StackRecord:
+        """The parts as they are now."""
+        record = self.state.record()
+        assert record is not None
+        return record
+
+    def log(self, part: str) -> str:
+        """What a part has logged."""
+        return self.state.log(part).read_text(encoding="utf-8")
+
+    def whodex(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        """Runs the command line against this stack."""
+        return run_whodex(*arguments, state_dir=self.state.root)
+
+
+def run_whodex(*arguments: str | Path, state_dir: Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command line as users do, in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "whodex.cli", "--state-dir", state_dir, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with every real part, and an empty default library at first."""
+    state = StateDirectory(tmp_path_factory.mktemp("stack") / "state")
+    started = run_whodex("up", "--detach", state_dir=state.root)
+    if started.returncode != 0:
+        pytest.exit(f"The stack did not start.\n{started.stdout}{started.stderr}", returncode=1)
+    connection = state.connection()
+    record = state.record()
+    assert connection is not None
+    assert record is not None
+    yield Stack(state, connection, state.secrets(), record.ports)
+    stopped = run_whodex("down", state_dir=state.root)
+    assert stopped.returncode == 0, stopped.stderr
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks what uses the stack, so that `-m 'not integration'` leaves it out."""
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.integration)
