@@ -1,0 +1,50 @@
+"""Chooses the few best pictures of a face, spread over time, while the pictures stream by."""
+
+from dataclasses import dataclass
+
+from inference.faces.analyzer import Face
+
+MAX_SHOTS = 5
+MIN_APART_S = 1.0
+"""Shots closer than this show the same look; only the better one stays."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A picture that is among the best so far.
+
+    Attributes:
+        time_s: when it was taken, seconds.
+        face: the face.
+        thumbnail: the face, cropped; JPEG.
+    """
+
+    time_s: float
+    face: Face
+    thumbnail: bytes
+
+    @property
+    def weight(self) -> float:
+        """How good it is, above 0, at most 1."""
+        return self.face.quality.weight
+
+
+def wants(best: list[Candidate], time_s: float, face: Face) -> bool:
+    """Whether a face would be among the best shots: asked before its picture is cut out.
+
+    Args:
+        best: the best so far.
+        time_s: when the face was seen, seconds.
+        face: the face.
+    """
+    rivals = [shot for shot in best if abs(shot.time_s - time_s) < MIN_APART_S]
+    if rivals or len(best) < MAX_SHOTS:
+        return all(shot.weight < face.quality.weight for shot in rivals)
+    return min(shot.weight for shot in best) < face.quality.weight
+
+
+def add(best: list[Candidate], candidate: Candidate) -> list[Candidate]:
+    """The best shots with one more that they want, the best first."""
+    apart = [shot for shot in best if abs(shot.time_s - candidate.time_s) >= MIN_APART_S]
+    ranked = sorted([*apart, candidate], key=lambda shot: -shot.weight)
+    return ranked[:MAX_SHOTS]
