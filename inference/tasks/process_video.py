@@ -1,15 +1,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import numpy as np
 from google.protobuf.duration_pb2 import Duration
-from numpy.typing import NDArray
 
 from inference.faces.analyzer import FaceAnalyzer
-from inference.faces.decode import DecodedImage
-from inference.faces.quality import FaceQuality
 from inference.proto import box_to_proto, quality_to_proto
 from inference.tasks.blobs import opened_blob, stage_jpeg
 from inference.triton.client import DETECTOR, EMBEDDER, Priority
@@ -26,29 +21,6 @@ from whodex.v1 import tasks_pb2, video_pb2
 VideoItem = ClaimedItem[tasks_pb2.ProcessVideoPayload]
 
 
-@dataclass(frozen=True, slots=True)
-class _VideoFace:
-    box_xyxy: NDArray[np.float32]
-    quality: FaceQuality
-    embedding: NDArray[np.float32]
-
-    @property
-    def weight(self) -> float:
-        return self.quality.weight
-
-
-class _FrameAnalyzer:
-    """Faces with their embeddings, frame by frame, as the video pipeline wants them."""
-
-    def __init__(self, analyzer: FaceAnalyzer) -> None:
-        self._analyzer = analyzer
-
-    def analyze(self, images_bgr: Sequence[NDArray[np.uint8]]) -> list[list[_VideoFace]]:
-        found = self._analyzer.find_faces([DecodedImage.from_pixels(image) for image in images_bgr])
-        embeddings = iter(self._analyzer.embed([face for faces in found for face in faces]))
-        return [[_VideoFace(face.box_xyxy, face.quality, next(embeddings)) for face in faces] for faces in found]
-
-
 @implements(tasks_pb2.ProcessVideoPayload)
 def process_videos(context: WorkerContext, items: Sequence[VideoItem]) -> list[tasks_pb2.ProcessVideoResult]:
     """Finds the scenes of a video and the faces in them; each scene is staged as soon as it is complete."""
@@ -58,7 +30,7 @@ def process_videos(context: WorkerContext, items: Sequence[VideoItem]) -> list[t
 def _process(context: WorkerContext, item: VideoItem) -> tasks_pb2.ProcessVideoResult:
     analyzer = FaceAnalyzer(TritonFaceModels(context.triton, Priority.VIDEO), DETECTOR.input.sizes)
     with opened_blob(context, item.payload.content_key) as descriptor, open_video(descriptor) as video:
-        part_count = _stage_scenes(context, item, video, _FrameAnalyzer(analyzer))
+        part_count = _stage_scenes(context, item, video, analyzer)
         return tasks_pb2.ProcessVideoResult(
             duration=_duration(video.info.duration_s),
             width=video.info.width,
@@ -68,7 +40,7 @@ def _process(context: WorkerContext, item: VideoItem) -> tasks_pb2.ProcessVideoR
         )
 
 
-def _stage_scenes(context: WorkerContext, item: VideoItem, video: Video, analyzer: _FrameAnalyzer) -> int:
+def _stage_scenes(context: WorkerContext, item: VideoItem, video: Video, analyzer: FaceAnalyzer) -> int:
     part_count = 0
     for index, scene in enumerate(analyze_video(video, analyzer, on_progress=item.progress)):
         context.claims.stage(item, index, _part(context, item, index, scene))
