@@ -26,8 +26,11 @@ def _supervisor(state: StateDirectory, ports: dict[str, int]) -> Supervisor:
 
 def _query(ports: dict[str, int], password: str, sql: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [postgres.binary("psql"), "--no-psqlrc", "-tA", "-h", LOOPBACK, "-p", str(ports["postgres"]), "-U", "whodex"]
-        + ["-c", sql, "whodex"],
+        [
+            *(postgres.binary("psql"), "--no-psqlrc", "-tA"),
+            *("-h", LOOPBACK, "-p", str(ports["postgres"]), "-U", postgres.SUPERUSER),
+            *("-c", sql, postgres.DATABASE),
+        ],
         env={"PGPASSWORD": password},
         capture_output=True,
         encoding="utf-8",
