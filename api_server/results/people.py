@@ -19,7 +19,8 @@ _LOCK = (
     select(Person.id, Person.library_id, Person.query_space)
     .where(Person.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
     .order_by(Person.id)
-    .with_for_update()
+    # FOR NO KEY UPDATE: it does not block an upload, whose photo refers to the person.
+    .with_for_update(key_share=True)
 )
 _READY = (
     select(ReferencePhoto.person_id, ReferencePhoto.embedding, ReferencePhoto.space, ReferencePhoto.weight)
@@ -57,7 +58,7 @@ class WeightedEmbedding:
 
 
 @dataclass(frozen=True)
-class LockedPerson:
+class _LockedPerson:
     """What an aggregation needs of a person whose row is locked."""
 
     id: UUID
@@ -104,7 +105,7 @@ async def recompute_query_embeddings(session: AsyncSession, person_ids: Collecti
     Returns:
         The position from which on an index knows of the changes.
     """
-    people = await lock_people(session, person_ids)
+    people = await _lock_people(session, person_ids)
     photos = await _ready_photos(session, people)
     found = {person_id: aggregate(photos[person_id]) for person_id in people}
     changes = [
@@ -119,10 +120,10 @@ async def recompute_query_embeddings(session: AsyncSession, person_ids: Collecti
     return position
 
 
-async def lock_people(session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, LockedPerson]:
+async def _lock_people(session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, _LockedPerson]:
     """Locks the rows in the order of their ids, so that two transactions that aggregate one person take turns."""
     rows = await session.execute(_LOCK, {"ids": list(person_ids)})
-    return {row.id: LockedPerson(row.id, row.library_id, row.query_space) for row in rows}
+    return {row.id: _LockedPerson(row.id, row.library_id, row.query_space) for row in rows}
 
 
 async def _ready_photos(
@@ -134,7 +135,7 @@ async def _ready_photos(
     return photos
 
 
-def _change(person: LockedPerson, found: tuple[Vector, str] | None) -> Change:
+def _change(person: _LockedPerson, found: tuple[Vector, str] | None) -> Change:
     vector, space = found or (None, person.query_space or "")
     return Change(CollectionKind.PEOPLE, person.id, person.library_id, space, vector)
 

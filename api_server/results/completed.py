@@ -1,0 +1,50 @@
+"""What an applier is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from google.protobuf.message import Message
+from uuid_utils.compat import uuid7
+
+from whodex.v1 import tasks_pb2
+
+# Blobs that workers write are below this; what else is in the store was uploaded.
+WORK_PREFIX = "work/"
+
+
+def output_prefix(work_item_id: UUID, fencing_token: int) -> str:
+    """The key of the object store below which a claim writes its blobs; of a late claim, nobody will ever read them."""
+    return f"{WORK_PREFIX}{work_item_id}/{fencing_token}/"
+
+
+@dataclass(frozen=True, eq=False)
+class Completed:
+    """A work item whose row is locked, and its result.
+
+    Attributes:
+        work_item_id: the item.
+        fencing_token: of the claim that the result comes from.
+        library_id: whose work it is.
+        resource_id: the photo or video; None for work without a resource.
+        result: the task's result message, valid by its contract.
+    """
+
+    work_item_id: UUID
+    fencing_token: int
+    library_id: UUID
+    resource_id: UUID | None
+    result: Message
+
+    def content(self, blob: tasks_pb2.StagedBlob, owner_id: UUID) -> dict[str, Any]:
+        """Returns the row of `contents` that a staged blob becomes."""
+        return {
+            "id": uuid7(),
+            "library_id": self.library_id,
+            "owner_id": owner_id,
+            "key": output_prefix(self.work_item_id, self.fencing_token) + blob.key,
+            "media_type": blob.media_type,
+            "size_bytes": blob.size_bytes,
+        }
