@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.quality import FaceQuality
 from inference.models.manifest import EmbedderManifest
-from inference.video.analyzer import FaceQuality
 from whodex.v1 import embedding_pb2, geometry_pb2, person_pb2
 
 # The rates that the contract names, by their share.
