@@ -56,17 +56,22 @@ class Client:
             address=address, library=library, api_key=api_key, admin_key=admin_key, state_dir=state_dir
         )
         self._channel = open_channel(self.configuration.address)
-        tenant = self._connect(self.configuration.api_key, timeout_seconds)
+        self._tenant = self._connect(self.configuration.api_key, timeout_seconds)
         operator = self._connect(self.configuration.admin_key or self.configuration.api_key, timeout_seconds)
-        self.people = People(tenant)
-        self.videos = Videos(tenant)
-        self.search = Search(tenant)
-        self.contents = Contents(tenant)
+        self.people = People(self._tenant)
+        self.videos = Videos(self._tenant)
+        self.search = Search(self._tenant)
+        self.contents = Contents(self._tenant)
         self.libraries = Libraries(operator)
         self.operations = Operations(operator)
 
     def _connect(self, key: str | None, timeout_seconds: float) -> Connection:
         return Connection(self._channel, key=key, library=self.configuration.library, timeout_seconds=timeout_seconds)
+
+    @property
+    def library(self) -> str:
+        """The library that is used: `libraries/{library}`; ConfigurationError when nothing names one."""
+        return self._tenant.library
 
     def close(self) -> None:
         """Ends all calls that are still running."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, TypeVar
 
 import grpc
@@ -83,7 +83,7 @@ class Connection:
         method: grpc.UnaryStreamMultiCallable[RequestT, ResponseT],
         request: RequestT,
         timeout_seconds: float | None = None,
-    ) -> Iterator[ResponseT]:
+    ) -> Generator[ResponseT, None, None]:
         """One request, many responses; the call starts with the first `next` and is cancelled when no more are taken.
 
         Raises:

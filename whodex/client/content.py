@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from whodex.client.connection import Connection
@@ -24,7 +24,7 @@ class Contents:
 
     def stream(
         self, name: str, *, offset: int = 0, limit: int = 0, timeout_seconds: float = DOWNLOAD_SECONDS
-    ) -> Iterator[DownloadContentResponse]:
+    ) -> Generator[DownloadContentResponse, None, None]:
         """Yields the responses in order: the first carries the content's description, each up to 1 MiB of bytes.
 
         Args:

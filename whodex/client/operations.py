@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 
 from google.protobuf.duration_pb2 import Duration
 
@@ -32,7 +32,7 @@ class Operations:
 
     def smoke_test(
         self, *, task_timeout_seconds: int = 60, timeout_seconds: float = SMOKE_TEST_SECONDS
-    ) -> Iterator[SmokeTestResponse]:
+    ) -> Generator[SmokeTestResponse, None, None]:
         """Runs every declared task for real and yields each outcome.
 
         Args:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 
 from google.protobuf.field_mask_pb2 import FieldMask
 
@@ -150,7 +150,7 @@ class People:
         """Processes a FAILED photo again."""
         return self._connection.call(self._stub.RetryReferencePhoto, RetryReferencePhotoRequest(name=name)).photo
 
-    def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Iterator[WatchPersonResponse]:
+    def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Generator[WatchPersonResponse, None, None]:
         """Yields the person with their photos now and after each change, until no more are taken."""
         return self._connection.stream(self._stub.WatchPerson, WatchPersonRequest(name=name), timeout_seconds)
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
@@ -105,7 +105,7 @@ class Videos:
 
         return Pages(fetch, lambda page: page.appearances)
 
-    def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Iterator[WatchVideoResponse]:
+    def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Generator[WatchVideoResponse, None, None]:
         """Yields the video now and after each change of state or progress, until no more are taken."""
         return self._connection.stream(self._stub.WatchVideo, WatchVideoRequest(name=name), timeout_seconds)
 

@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import pytest
+from google.protobuf.json_format import Parse
+from typer.testing import Result
+
+from whodex.errors import InvalidArgumentError, NotFoundError, UnavailableError
+from whodex.v1 import error_reason_pb2
+from whodex.v1.failure_pb2 import FAILURE_REASON_NO_FACE, Failure
+from whodex.v1.people_service_pb2 import (
+    CreatePersonResponse,
+    GetPersonRequest,
+    GetPersonResponse,
+    ListPeopleRequest,
+    ListPeopleResponse,
+    UploadReferencePhotoResponse,
+    WatchPersonResponse,
+)
+from whodex.v1.person_pb2 import Person, ReferencePhoto
+
+if TYPE_CHECKING:
+    from tests.unit.whodex.conftest import ScriptedApi
+
+Whodex = Callable[..., Result]
+
+LIBRARY = f"libraries/{uuid4()}"
+ADA = Person(name=f"{LIBRARY}/people/{uuid4()}", display_name="Ada", state=Person.STATE_READY, photo_count=3)
+OTHER_ADA = Person(name=f"{LIBRARY}/people/{uuid4()}", display_name="Ada", description="the one from Paris")
+
+
+def _people(*people: Person) -> Callable[[ListPeopleRequest], ListPeopleResponse]:
+    return lambda request: ListPeopleResponse(
+        people=[person for person in people if request.display_name in ("", person.display_name)]
+    )
+
+
+def _photo(number: int, state: ReferencePhoto.State, **fields: Any) -> ReferencePhoto:
+    return ReferencePhoto(name=f"{ADA.name}/photos/{number}", file_name=f"{number}.jpg", state=state, **fields)
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "ada.jpg"
+    path.write_bytes(b"jpeg")
+    return path
+
+
+def test_create_prints_the_person(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["CreatePerson"] = lambda _request: CreatePersonResponse(person=ADA)
+
+    result = whodex("person", "create", "Ada", "--description", "a countess")
+
+    assert result.exit_code == 0
+    assert "Ada" in result.stdout
+    (request,) = api.requests("CreatePerson")
+    assert (request.display_name, request.description) == ("Ada", "a countess")
+
+
+def test_json_is_the_response_and_nothing_else(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["CreatePerson"] = lambda _request: CreatePersonResponse(person=ADA)
+
+    result = whodex("person", "create", "Ada", "--output", "json")
+
+    assert Parse(result.stdout, CreatePersonResponse()) == CreatePersonResponse(person=ADA)
+    assert json.loads(result.stdout)["person"]["displayName"] == "Ada"
+
+
+def test_a_list_holds_all_pages_and_is_an_object_even_when_it_is_empty(api: ScriptedApi, whodex: Whodex) -> None:
+    assert json.loads(whodex("person", "list", "--output", "json").stdout) == {"people": [], "nextPageToken": ""}
+
+    first = ListPeopleResponse(people=[ADA], next_page_token="more")  # noqa: S106 - no password
+    api.answers["ListPeople"] = lambda request: _people(OTHER_ADA)(request) if request.page_token else first
+
+    result = whodex("person", "list", "--output", "json")
+
+    assert Parse(result.stdout, ListPeopleResponse()) == ListPeopleResponse(people=[ADA, OTHER_ADA])
+
+
+def test_a_list_shows_state_and_id(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["ListPeople"] = _people(ADA)
+
+    (row,) = [line for line in whodex("person", "list").stdout.splitlines() if "Ada" in line]
+
+    assert "READY" in row
+    assert ADA.name.rpartition("/")[2] in row
+
+
+@pytest.mark.parametrize("who", [ADA.name, ADA.name.rpartition("/")[2]])
+def test_a_person_can_be_a_resource_name_or_an_id(api: ScriptedApi, whodex: Whodex, who: str) -> None:
+    whodex("--library", LIBRARY, "person", "delete", who)
+
+    assert api.requests("GetPerson") == [GetPersonRequest(name=ADA.name)]
+
+
+def test_a_person_can_be_a_display_name_that_is_unique(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["ListPeople"] = _people(ADA)
+
+    assert whodex("person", "delete", "Ada").exit_code == 0
+    assert api.requests("DeletePerson")[0].name == ADA.name
+
+
+def test_an_ambiguous_name_lists_the_candidates_and_changes_nothing(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["ListPeople"] = _people(ADA, OTHER_ADA)
+
+    result = whodex("person", "delete", "Ada")
+
+    assert result.exit_code == 1
+    assert '2 people are called "Ada"' in result.stderr
+    assert "AMBIGUOUS_NAME" in result.stderr
+    for person in (ADA, OTHER_ADA):
+        assert person.name.rpartition("/")[2] in result.stderr
+    assert "the one from Paris" in result.stderr
+    assert not api.requests("DeletePerson")
+
+
+def test_an_unknown_name_says_where_to_look(whodex: Whodex) -> None:
+    result = whodex("person", "show", "Bo")
+
+    assert result.exit_code == 1
+    assert 'Nobody is called "Bo". See `whodex person list`.' in result.stderr
+
+
+def test_show_prints_photos_with_their_quality_and_failures(api: ScriptedApi, whodex: Whodex) -> None:
+    ready = _photo(1, ReferencePhoto.STATE_READY, quality={"face_size_px": 120, "sharpness": 310, "detection_score": 1})
+    failed = _photo(2, ReferencePhoto.STATE_FAILED, failure=Failure(reason=FAILURE_REASON_NO_FACE, message="No face."))
+    api.answers["ListPeople"] = _people(ADA)
+    api.answers["WatchPerson"] = lambda _request: [WatchPersonResponse(person=ADA, photos=[ready, failed])]
+
+    result = whodex("person", "show", "Ada")
+
+    assert all(text in result.stdout for text in ("1.jpg", "120", "310", "2.jpg: No face. [NO_FACE]"))
+
+
+def _settles_as(api: ScriptedApi, *photos: ReferencePhoto) -> None:
+    uploads = iter(photos)
+    api.answers["ListPeople"] = _people(ADA)
+    api.answers["UploadReferencePhoto"] = lambda _messages: UploadReferencePhotoResponse(
+        photo={"name": next(uploads).name, "state": ReferencePhoto.STATE_UPLOADED}
+    )
+    api.answers["WatchPerson"] = lambda _request: [WatchPersonResponse(person=ADA, photos=photos)]
+
+
+def test_add_photo_does_not_wait_unless_told_to(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+
+    result = whodex("person", "add-photo", "Ada", photo)
+
+    assert result.exit_code == 0
+    assert "UPLOADED" in result.stdout
+    assert not api.requests("WatchPerson")
+
+
+def test_waiting_for_a_photo_that_fails_prints_its_sentence(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    failure = Failure(reason=FAILURE_REASON_NO_FACE, message="No face was found; use a photo that shows one.")
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY), _photo(2, ReferencePhoto.STATE_FAILED, failure=failure))
+
+    result = whodex("person", "add-photo", "Ada", photo, photo, "--wait", "-o", "json")
+
+    assert result.exit_code == 1
+    assert [json.loads(line)["photo"]["state"] for line in result.stdout.splitlines()] == [
+        "STATE_READY",
+        "STATE_FAILED",
+    ]
+    assert "2.jpg: No face was found; use a photo that shows one. [NO_FACE]" in result.stderr
+
+
+def test_a_refused_file_does_not_keep_the_others_back(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+    accept = api.answers["UploadReferencePhoto"]
+
+    def answer(messages: list[Any]) -> UploadReferencePhotoResponse:
+        if len(messages) == 1:
+            raise InvalidArgumentError("The file is empty.", reason=error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY)
+        return accept(messages)
+
+    api.answers["UploadReferencePhoto"] = answer
+    empty = photo.with_name("empty.jpg")
+    empty.touch()
+
+    result = whodex("person", "add-photo", "Ada", empty, photo)
+
+    assert result.exit_code == 1
+    assert f"{empty}: The file is empty. [UPLOAD_EMPTY]" in result.stderr
+    assert "UPLOADED" in result.stdout
+
+
+def test_an_upload_is_repeated_under_the_same_request_id(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+    accept = api.answers["UploadReferencePhoto"]
+
+    def answer(messages: list[Any]) -> UploadReferencePhotoResponse:
+        if len(api.requests("UploadReferencePhoto")) == 1:
+            raise UnavailableError("Stopping.", reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE)
+        return accept(messages)
+
+    api.answers["UploadReferencePhoto"] = answer
+
+    assert whodex("person", "add-photo", "Ada", photo).exit_code == 0
+    first, second = (messages[0].metadata.request_id for messages in api.requests("UploadReferencePhoto"))
+    assert first == second != ""
+
+
+def test_a_file_that_is_not_there_is_a_usage_error(api: ScriptedApi, whodex: Whodex, tmp_path: Path) -> None:
+    result = whodex("person", "add-photo", "Ada", tmp_path / "missing.jpg")
+
+    assert result.exit_code == 2
+    assert not api.calls
+
+
+def test_an_error_is_one_sentence_with_its_reason(api: ScriptedApi, whodex: Whodex) -> None:
+    def answer(_request: GetPersonRequest) -> GetPersonResponse:
+        raise NotFoundError("There is no such person.", reason=error_reason_pb2.ERROR_REASON_RESOURCE_NOT_FOUND)
+
+    api.answers["GetPerson"] = answer
+
+    result = whodex("person", "show", ADA.name)
+
+    assert result.exit_code == 1
+    assert result.stdout == ""
+    assert result.stderr == "error: There is no such person. [RESOURCE_NOT_FOUND]\n"
+
+
+def test_a_name_cannot_command_the_terminal(api: ScriptedApi, whodex: Whodex) -> None:
+    api.answers["ListPeople"] = _people(Person(name=ADA.name, display_name="[red]\x1b[2JAda[/]"))
+
+    output = whodex("person", "list").stdout
+
+    assert "\x1b" not in output
+    assert "[red]" in output
+
+
+def test_waiting_goes_on_through_a_restart_of_the_server(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+    settled = api.answers["WatchPerson"]
+
+    def answer(request: Any) -> Iterator[WatchPersonResponse]:
+        if len(api.requests("WatchPerson")) == 1:
+            yield WatchPersonResponse(person=ADA, photos=[_photo(1, ReferencePhoto.STATE_PROCESSING)])
+            raise UnavailableError("Stopping.", reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE)
+        yield from settled(request)
+
+    api.answers["WatchPerson"] = answer
+
+    assert "READY" in whodex("person", "add-photo", "Ada", photo, "--wait").stdout

@@ -1,0 +1,134 @@
+"""Looks for the first thing between this machine and a working deployment that is not as it should be."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import grpc
+import typer
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from whodex.cli.output import Output, OutputOption, print_line
+from whodex.cli.session import Target
+from whodex.client import Client, ConfigurationError
+from whodex.client.connection import open_channel
+from whodex.client.service_config import PUBLIC_SERVICES
+from whodex.errors import WhodexError, from_rpc_error
+from whodex.v1.operations_service_pb2 import TaskStatus
+
+CONNECT_SECONDS = 5.0
+# Work that has waited longer than this is not merely queueing behind a busy worker's current item.
+OLD_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The outcome of one check.
+
+    Attributes:
+        check: what was looked at.
+        ok: whether it is as it should be.
+        message: what was seen.
+        advice: what to do; empty when ok.
+    """
+
+    check: str
+    ok: bool
+    message: str
+    advice: str = ""
+
+
+def doctor(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """Check the way from here to a working deployment, and say what to do about what is wrong."""
+    show = _print_json if output is Output.JSON else _print_finding
+    healthy = True
+    for finding in examine(context.obj):
+        show(finding)
+        healthy = healthy and finding.ok
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def examine(target: Target) -> Iterator[Finding]:
+    """Yields the checks in order; one that fails ends those that need it."""
+    try:
+        client = Client(target.address, library=target.library)
+    except ConfigurationError as error:
+        yield Finding("configuration", False, str(error))
+        return
+    with client:
+        found = client.configuration
+        yield Finding("configuration", True, f"{found.address}, from {found.source}")
+        with open_channel(found.address) as channel:
+            reachable = _check_address(channel, found.address)
+            yield reachable
+            if not reachable.ok:
+                return
+            yield from _check_services(channel)
+        yield _check_key(client)
+        yield from _check_tasks(client)
+
+
+def _check_address(channel: grpc.Channel, address: str) -> Finding:
+    try:
+        grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
+    except grpc.FutureTimeoutError:
+        advice = "For the local stack `whodex status` says whether it runs and `whodex up` starts it."
+        return Finding("address", False, f"nothing answers at {address} within {CONNECT_SECONDS:.0f} s", advice)
+    return Finding("address", True, f"{address} answers")
+
+
+def _check_services(channel: grpc.Channel) -> Iterator[Finding]:
+    stub: Any = health_pb2_grpc.HealthStub(channel)  # its types lack its methods
+    for service in PUBLIC_SERVICES:
+        try:
+            request = health_pb2.HealthCheckRequest(service=service.full_name)
+            status = health_pb2.HealthCheckResponse.ServingStatus.Name(
+                stub.Check(request, timeout=CONNECT_SECONDS).status
+            )
+        except grpc.RpcError as error:
+            status = from_rpc_error(error).message
+        advice = "" if status == "SERVING" else "One of its dependencies is away; the server's log names it."
+        yield Finding(service.name, status == "SERVING", status, advice)
+
+
+def _check_key(client: Client) -> Finding:
+    try:
+        next(client.people.list(page_size=1).pages())
+    except (ConfigurationError, WhodexError) as error:
+        advice = "Set WHODEX_API_KEY and WHODEX_LIBRARY to a key and its library; `whodex key create` makes a key."
+        return Finding("key", False, str(error), advice)
+    return Finding("key", True, f"opens {client.library}")
+
+
+def _check_tasks(client: Client) -> Iterator[Finding]:
+    if not client.configuration.admin_key:
+        yield Finding("tasks", True, "not looked at: that takes the admin key, WHODEX_ADMIN_KEY")
+        return
+    try:
+        yield from map(_check_task, client.operations.list_tasks().tasks)
+    except WhodexError as error:
+        yield Finding("tasks", False, error.message, "Set WHODEX_ADMIN_KEY to the server's.")
+
+
+def _check_task(task: TaskStatus) -> Finding:
+    age_seconds = task.oldest_waiting_age.ToTimedelta().total_seconds()
+    message = f"{task.waiting_count} waiting, {task.running_count} running"
+    if age_seconds <= OLD_SECONDS:
+        return Finding(task.task, True, message)
+    advice = f"Look whether a worker of the queue {task.queue} runs, and at its log; `whodex smoke` tries the task."
+    return Finding(task.task, False, f"{message}, the oldest waiting for {age_seconds:.0f} s", advice)
+
+
+def _print_finding(finding: Finding) -> None:
+    mark = "ok " if finding.ok else "BAD"
+    print_line(f"{mark} {finding.check}: {finding.message}")
+    if finding.advice:
+        print_line(f"    {finding.advice}")
+
+
+def _print_json(finding: Finding) -> None:
+    typer.echo(json.dumps(asdict(finding)))

@@ -1,0 +1,66 @@
+"""How values are written in tables."""
+
+from __future__ import annotations
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from whodex.v1.embedding_pb2 import FalseMatchRate, Threshold
+from whodex.v1.failure_pb2 import Failure, FailureReason
+from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.video_pb2 import Video
+
+RATES = {
+    FalseMatchRate.FALSE_MATCH_RATE_ONE_IN_100: "1e-2",
+    FalseMatchRate.FALSE_MATCH_RATE_ONE_IN_1000: "1e-3",
+    FalseMatchRate.FALSE_MATCH_RATE_ONE_IN_10000: "1e-4",
+    FalseMatchRate.FALSE_MATCH_RATE_ONE_IN_100000: "1e-5",
+}
+
+
+def resource_id(name: str) -> str:
+    """The last part of a resource name; commands accept it in place of the whole."""
+    return name.rpartition("/")[2]
+
+
+def state_of(resource: Person | ReferencePhoto | Video) -> str:
+    """READY, for example."""
+    states = resource.DESCRIPTOR.enum_types_by_name["State"]
+    name: str = states.values_by_number[resource.state].name
+    return name.removeprefix("STATE_")
+
+
+def failure_reason(failure: Failure) -> str:
+    """NO_FACE, for example."""
+    return FailureReason.Name(failure.reason).removeprefix("FAILURE_REASON_")
+
+
+def moment(timestamp: Timestamp) -> str:
+    """A time in the user's time zone, to the minute."""
+    return timestamp.ToDatetime().astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def offset(duration: Duration) -> str:
+    """A time inside a video, to a tenth of a second: 1:02.5 or 1:01:02.5."""
+    tenths = round(duration.ToTimedelta().total_seconds() * 10)
+    minutes, rest = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    seconds = f"{rest / 10:04.1f}"
+    return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def size(count: int) -> str:
+    """A number of bytes in binary units."""
+    value, unit = float(count), "B"
+    for larger in ("KiB", "MiB", "GiB"):
+        if value < 1024:  # noqa: PLR2004 - the base of the units
+            break
+        value, unit = value / 1024, larger
+    return f"{value:.0f} {unit}" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def threshold_line(threshold: Threshold) -> str:
+    """What a similarity was compared with."""
+    rate = RATES.get(threshold.false_match_rate, "default")
+    extrapolated = ", extrapolated" if threshold.extrapolated else ""
+    return f"A match is a similarity of at least {threshold.similarity:.3f} (false match rate {rate}{extrapolated})."

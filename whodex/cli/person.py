@@ -1,0 +1,178 @@
+"""People and their reference photos."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from whodex.cli.formats import failure_reason, moment, resource_id, state_of
+from whodex.cli.output import (
+    Output,
+    OutputOption,
+    merge_pages,
+    print_error,
+    print_json,
+    print_line,
+    print_table,
+)
+from whodex.cli.resources import find_person
+from whodex.cli.session import connect
+from whodex.cli.transfers import retried, upload_progress, wait_progress
+from whodex.client import Client
+from whodex.errors import InvalidArgumentError
+from whodex.v1.people_service_pb2 import (
+    CreatePersonResponse,
+    GetReferencePhotoResponse,
+    ListPeopleResponse,
+    UploadReferencePhotoResponse,
+)
+from whodex.v1.person_pb2 import Person, ReferencePhoto
+
+app = typer.Typer(no_args_is_help=True, help="People and their reference photos.")
+
+PersonArgument = Annotated[
+    str, typer.Argument(metavar="PERSON", help="A name that only one person has, an id, or a resource name.")
+]
+PEOPLE_COLUMNS = ("Name", "State", "#Photos", "#Ready", "Created", "Id")
+PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score", "Id")
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Up to 200 characters.")],
+    description: Annotated[str, typer.Option(help="Free text.")] = "",
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Create a person without photos."""
+    with connect(context) as client:
+        person = client.people.create(name, description=description)
+    if output is Output.JSON:
+        print_json(CreatePersonResponse(person=person))
+    else:
+        print_table(PEOPLE_COLUMNS, [_person_row(person)])
+
+
+@app.command("list")
+def list_people(context: typer.Context, output: OutputOption = Output.TABLE) -> None:
+    """List people, oldest first."""
+    with connect(context) as client:
+        response = merge_pages(client.people.list().pages(), ListPeopleResponse())
+    if output is Output.JSON:
+        print_json(response)
+    elif response.people:
+        print_table(PEOPLE_COLUMNS, map(_person_row, response.people))
+    else:
+        print_line("Nobody yet. `whodex person create NAME` makes a person.")
+
+
+@app.command()
+def show(context: typer.Context, person: PersonArgument, output: OutputOption = Output.TABLE) -> None:
+    """Show a person and their photos."""
+    with connect(context) as client:
+        name = find_person(client, person).name
+        # The first state of a watch: the person and all the photos, as of one moment.
+        with closing(client.people.watch(name)) as states:
+            state = next(states)
+    if output is Output.JSON:
+        print_json(state)
+        return
+    print_table(PEOPLE_COLUMNS, [_person_row(state.person)])
+    if state.person.description:
+        print_line(state.person.description)
+    if state.photos:
+        print_table(PHOTO_COLUMNS, map(_photo_row, state.photos))
+    for photo in _failed(state.photos):
+        print_line(f"{photo.file_name}: {photo.failure.message} [{failure_reason(photo.failure)}]")
+
+
+@app.command()
+def delete(context: typer.Context, person: PersonArgument, output: OutputOption = Output.TABLE) -> None:
+    """Delete a person, their photos and embeddings."""
+    with connect(context) as client:
+        found = find_person(client, person)
+        response = client.people.delete(found.name)
+    if output is Output.JSON:
+        print_json(response)
+    else:
+        print_line(f"Deleted {found.display_name} ({resource_id(found.name)}).")
+
+
+@app.command("add-photo")
+def add_photo(
+    context: typer.Context,
+    person: PersonArgument,
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)],
+    output: OutputOption = Output.TABLE,
+    *,
+    wait: Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")] = False,
+) -> None:
+    """Upload photos that show a person's face: JPEG, PNG or WebP, up to 32 MiB each."""
+    with connect(context) as client:
+        name = find_person(client, person).name
+        photos = [photo for file in files if (photo := _upload(client, name, file))]
+        if wait:
+            photos = _wait(client, photos)
+    if output is Output.JSON:
+        for photo in photos:
+            print_json(GetReferencePhotoResponse(photo=photo) if wait else UploadReferencePhotoResponse(photo=photo))
+    elif photos:
+        print_table(PHOTO_COLUMNS, map(_photo_row, photos))
+    for photo in _failed(photos):
+        print_error(f"{photo.file_name}: {photo.failure.message}", failure_reason(photo.failure))
+    if len(photos) < len(files) or _failed(photos):
+        raise typer.Exit(1)
+
+
+def _upload(client: Client, person: str, file: Path) -> ReferencePhoto | None:
+    """None when the server refuses this file: the others are uploaded all the same."""
+    try:
+        with upload_progress(file.name) as progress:
+            return retried(
+                lambda request_id: client.people.upload_photo(person, file, request_id=request_id, progress=progress)
+            )
+    except InvalidArgumentError as error:
+        print_error(f"{file}: {error.message}", error.reason_name)
+        return None
+
+
+def _wait(client: Client, photos: Sequence[ReferencePhoto]) -> list[ReferencePhoto]:
+    settled: list[ReferencePhoto] = []
+    with wait_progress("Processing") as progress:
+        for photo in photos:
+            progress(len(settled), len(photos))
+            settled.append(client.people.wait_for_photo(photo.name))
+    return settled
+
+
+def _failed(photos: Iterable[ReferencePhoto]) -> list[ReferencePhoto]:
+    return [photo for photo in photos if photo.state == ReferencePhoto.STATE_FAILED]
+
+
+def _person_row(person: Person) -> tuple[str, ...]:
+    return (
+        person.display_name,
+        state_of(person),
+        str(person.photo_count),
+        str(person.ready_photo_count),
+        moment(person.create_time),
+        resource_id(person.name),
+    )
+
+
+def _photo_row(photo: ReferencePhoto) -> tuple[str, ...]:
+    quality = photo.quality
+    measured = photo.HasField("quality")
+    return (
+        photo.file_name,
+        state_of(photo),
+        f"{photo.width}x{photo.height}" if photo.width else "",
+        f"{quality.face_size_px:.0f}" if measured else "",
+        f"{quality.sharpness:.0f}" if measured else "",
+        f"{quality.detection_score:.2f}" if measured else "",
+        resource_id(photo.name),
+    )
