@@ -27,6 +27,8 @@ EMBEDDER = load_embedder()
 DEFAULT_MIN_SCORE = 0.5
 
 _SCORE_COLUMN = 4
+# How Triton's python backend words it.
+_DEAD_STUB = "is not healthy"
 
 
 class Priority(enum.IntEnum):
@@ -103,7 +105,8 @@ class TritonClient:
         """Run every model's golden input through the server and compare with the manifest.
 
         This is what readiness means: a model whose Python process has died still counts as ready in
-        Triton's own health check.
+        Triton's own health check. Any call that meets such a model has Triton load it anew, so that a later
+        one finds it well.
 
         Raises:
             TritonTransientError: a model does not answer, or answers something else.
@@ -154,8 +157,19 @@ class TritonClient:
                 client_timeout=self._deadline_seconds,
             )
         except InferenceServerException as error:
+            if _DEAD_STUB in str(error.message()):
+                self._revive(manifest.name)
             raise _translated(manifest.name, error) from error
         return result.as_numpy(output)  # type: ignore[no-any-return]
+
+    def _revive(self, model: str) -> None:
+        """Load a model anew whose Python process has died; Triton never does so itself."""
+        try:
+            # Loading alone does nothing while the files are the same.
+            self._connect().unload_model(model, client_timeout=self._deadline_seconds)
+            self._connect().load_model(model, client_timeout=self._deadline_seconds)
+        except InferenceServerException as error:
+            raise _translated(model, error) from error
 
 
 def _check_images(manifest: Manifest, images_bgr: NDArray[np.uint8]) -> None:

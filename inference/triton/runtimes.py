@@ -57,8 +57,28 @@ def verify(environment: TritonEnvironment, manifest: Manifest, runtime: str) -> 
         GoldenMismatchError: it answers something else.
         TritonEnvironmentError: the runtime does not run.
     """
-    path = cache.verified_path(manifest)
-    golden.check(manifest, _infer(environment, path, runtime, golden.golden_input(manifest)))
+    golden.check(manifest, answer(environment, manifest, runtime, golden.golden_input(manifest)))
+
+
+def answer(
+    environment: TritonEnvironment, manifest: Manifest, runtime: str, images_bgr: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Run a prepared model once, in Triton's environment but without Triton.
+
+    Args:
+        environment: where the runtimes are.
+        manifest: the model.
+        runtime: one of ``RUNTIMES``.
+        images_bgr: uint8 (N, H, W, 3).
+
+    Returns:
+        The network's output, float32 (N, ...).
+
+    Raises:
+        ModelNotPreparedError: it is not in the cache, or has changed there.
+        TritonEnvironmentError: the runtime does not run.
+    """
+    return _infer(environment, cache.verified_path(manifest), runtime, images_bgr)
 
 
 def _record_path(environment: TritonEnvironment) -> Path:
