@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import typer
+from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from whodex.cli.output import Output, OutputOption, print_line
@@ -63,36 +64,36 @@ def examine(target: Target) -> Iterator[Finding]:
         found = client.configuration
         yield Finding("configuration", True, f"{found.address}, from {found.source}")
         with open_channel(found.address) as channel:
-            reachable = _check_address(channel, found.address)
+            health = health_pb2_grpc.HealthStub(channel)
+            reachable = _check_address(health, found.address)
             yield reachable
             if not reachable.ok:
                 return
-            yield from _check_services(channel)
+            yield from (_check_service(health, service) for service in PUBLIC_SERVICES)
         yield _check_key(client)
         yield from _check_tasks(client)
 
 
-def _check_address(channel: grpc.Channel, address: str) -> Finding:
+def _check_address(health: Any, address: str) -> Finding:
     try:
-        grpc.channel_ready_future(channel).result(timeout=CONNECT_SECONDS)
-    except grpc.FutureTimeoutError:
+        health.Check(health_pb2.HealthCheckRequest(), timeout=CONNECT_SECONDS)
+    except grpc.RpcError as error:
         advice = "For the local stack `whodex status` says whether it runs and `whodex up` starts it."
-        return Finding("address", False, f"nothing answers at {address} within {CONNECT_SECONDS:.0f} s", advice)
+        return Finding("address", False, f"no answer at {address}: {from_rpc_error(error)}", advice)
     return Finding("address", True, f"{address} answers")
 
 
-def _check_services(channel: grpc.Channel) -> Iterator[Finding]:
-    stub: Any = health_pb2_grpc.HealthStub(channel)  # its types lack its methods
-    for service in PUBLIC_SERVICES:
-        try:
-            request = health_pb2.HealthCheckRequest(service=service.full_name)
-            status = health_pb2.HealthCheckResponse.ServingStatus.Name(
-                stub.Check(request, timeout=CONNECT_SECONDS).status
-            )
-        except grpc.RpcError as error:
-            status = from_rpc_error(error).message
-        advice = "" if status == "SERVING" else "One of its dependencies is away; the server's log names it."
-        yield Finding(service.name, status == "SERVING", status, advice)
+def _check_service(health: Any, service: ServiceDescriptor) -> Finding:
+    request = health_pb2.HealthCheckRequest(service=service.full_name)
+    try:
+        answer = health.Check(request, timeout=CONNECT_SECONDS).status
+    except grpc.RpcError as error:
+        return Finding(service.name, False, str(from_rpc_error(error)), "This server does not offer it; is it older?")
+    if answer != health_pb2.HealthCheckResponse.SERVING:
+        return Finding(
+            service.name, False, "not serving", "One of its dependencies is away; the server's log names it."
+        )
+    return Finding(service.name, True, "serving")
 
 
 def _check_key(client: Client) -> Finding:

@@ -79,7 +79,7 @@ def _single_command(name: str, function: Callable[..., None], **context_settings
 
 def _stand_in(entry_point: EntryPoint, error: ImportError) -> Any:
     """A command whose packages are not installed: says so, whatever its arguments."""
-    package = entry_point.value.partition(".")[0]
+    package = entry_point.module.partition(".")[0]
     extra = "local" if package == "whodex" else package.replace("_", "-")
 
     def explain() -> None:
