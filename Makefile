@@ -126,11 +126,11 @@ test-wheel: setup ## Build the wheel and run every task from it, away from the c
 
 .PHONY: bench
 bench: setup ## Measure, and compare with the targets
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m tests.benchmarks
 
 .PHONY: bench-accuracy
 bench-accuracy: setup ## Measure the accuracy on a folder of photographs: DATA=FOLDER
-	$(BIN)/python -m benchmarks.accuracy $(DATA)
+	$(BIN)/python -m tests.benchmarks.accuracy $(DATA)
 
 # --- Running
 

@@ -1,0 +1,104 @@
+"""The services that a search asks. Whatever goes wrong there is an error here, never a smaller result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from uuid import UUID
+
+import grpc
+
+from api_server.database.schema import CollectionKind, Vector
+from api_server.feed import FeedPosition
+from whodex.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError, from_rpc_error
+from whodex.runtime.embedding import to_proto
+from whodex.v1 import embedding_feed_service_pb2, error_reason_pb2, face_analysis_service_pb2, index_service_pb2
+from whodex.v1.error_reason_pb2 import ErrorReason
+from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceAsyncStub
+from whodex.v1.index_service_pb2_grpc import IndexServiceAsyncStub
+
+_KINDS = {
+    CollectionKind.PEOPLE: embedding_feed_service_pb2.COLLECTION_KIND_PEOPLE,
+    CollectionKind.APPEARANCES: embedding_feed_service_pb2.COLLECTION_KIND_APPEARANCES,
+}
+
+
+class Index:
+    """Nearest neighbours, from the indexer."""
+
+    def __init__(self, stub: IndexServiceAsyncStub) -> None:
+        self._stub = stub
+
+    async def search(  # noqa: PLR0913 - a search is these
+        self,
+        collection: tuple[UUID, CollectionKind, str],
+        vectors: Sequence[Vector],
+        *,
+        min_similarity: float,
+        max_neighbors: int,
+        at_least: FeedPosition | None,
+        timeout_seconds: float,
+    ) -> index_service_pb2.SearchResponse:
+        """Searches the vectors of one collection.
+
+        Args:
+            collection: the library, the kind, the embedding space.
+            vectors: float32 (d,) each, of unit length.
+            min_similarity: cosine, inclusive.
+            max_neighbors: per vector; 0: all.
+            at_least: what the index must have applied; it is waited for.
+            timeout_seconds: of the caller's deadline.
+
+        Raises:
+            UnavailableError: INDEX_UNAVAILABLE.
+            DeadlineExceededError: the index has not caught up in time.
+        """
+        library_id, kind, space = collection
+        request = index_service_pb2.SearchRequest(
+            collection={"library": str(library_id), "kind": _KINDS[kind], "space": space},
+            queries=[
+                index_service_pb2.IndexQuery(
+                    embedding=to_proto(vector, space), min_similarity=min_similarity, max_neighbors=max_neighbors
+                )
+                for vector in vectors
+            ],
+        )
+        if at_least is not None:
+            request.at_least.epoch = str(at_least.epoch)
+            request.at_least.sequence = at_least.sequence
+        with _unavailable("The index", error_reason_pb2.ERROR_REASON_INDEX_UNAVAILABLE):
+            return await self._stub.Search(request, timeout=timeout_seconds)
+
+
+class FaceAnalysis:
+    """Faces in query pictures, from the face analysis service."""
+
+    def __init__(self, stub: FaceAnalysisServiceAsyncStub) -> None:
+        self._stub = stub
+
+    async def analyze(self, image: bytes, timeout_seconds: float) -> list[face_analysis_service_pb2.AnalyzedFace]:
+        """Returns the faces in a picture, the largest first.
+
+        Raises:
+            InvalidArgumentError: UNREADABLE_IMAGE.
+            UnavailableError: INFERENCE_UNAVAILABLE.
+            DeadlineExceededError: no answer in time.
+        """
+        request = face_analysis_service_pb2.AnalyzeImageRequest(image=image)
+        with _unavailable("Face analysis", error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE):
+            return list((await self._stub.AnalyzeImage(request, timeout=timeout_seconds)).faces)
+
+
+@contextmanager
+def _unavailable(peer: str, reason: ErrorReason.ValueType) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        known = from_rpc_error(error)
+        if isinstance(known, DeadlineExceededError):
+            raise known from error
+        if isinstance(known, InvalidArgumentError) and known.reason == error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE:
+            raise known from error
+        raise UnavailableError(
+            f"{peer} does not answer: {known.message} Try again in a moment.", reason=reason, retry_after_seconds=1
+        ) from error

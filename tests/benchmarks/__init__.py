@@ -1,0 +1,1 @@
+"""Measures the system against its bounds: `python -m tests.benchmarks`."""
