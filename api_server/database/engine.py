@@ -1,4 +1,4 @@
-"""The connection pool, and the two ways to use it: a transaction, or single reads without one."""
+"""The connection pool, and the ways to use it: a transaction, a snapshot, or single reads without either."""
 
 from __future__ import annotations
 
@@ -28,13 +28,14 @@ _POOL_TIMEOUT_SECONDS = 10
 class Database:
     """Sessions over one pool of connections.
 
-    Both kinds of session turn an answer that does not come (a lost connection, a timeout, an exhausted pool) into
+    Every kind of session turns an answer that does not come (a lost connection, a timeout, an exhausted pool) into
     `UnavailableError` with STORAGE_UNAVAILABLE.
     """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._snapshot_engine = engine.execution_options(isolation_level="REPEATABLE READ")
 
     @classmethod
     def from_url(cls, url: str, *, application: str, pool_size: int = 10) -> Self:
@@ -70,6 +71,13 @@ class Database:
         """A session for reads that need no common snapshot: a statement is one round trip, without BEGIN and COMMIT."""
         with _unavailable_when_silent():
             async with AsyncSession(self._autocommit_engine, expire_on_commit=False) as session:
+                yield session
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[AsyncSession]:
+        """A session whose reads all see the same moment."""
+        with _unavailable_when_silent():
+            async with AsyncSession(self._snapshot_engine, expire_on_commit=False) as session, session.begin():
                 yield session
 
     async def check(self) -> None:

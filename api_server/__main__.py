@@ -1,0 +1,3 @@
+from api_server.server import main
+
+main()

@@ -1,0 +1,80 @@
+"""Who calls: the admin, or a key of one library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from uuid import UUID
+
+from pydantic import SecretStr
+from sqlalchemy import select
+
+from api_server.access.keys import PREFIX, secret_digest
+from api_server.database.engine import Database
+from api_server.database.schema import ApiKey
+from whodex.errors import PermissionDeniedError
+from whodex.runtime.credentials import bearer_token, equal_secrets, invalid_credentials
+from whodex.v1 import error_reason_pb2
+
+_ADMIN_ONLY_METHODS = frozenset(
+    f"/whodex.v1.LibraryService/{method}" for method in ("CreateLibrary", "ListLibraries", "DeleteLibrary")
+)
+_OPERATIONS_SERVICE = "/whodex.v1.OperationsService/"
+_LIBRARY_SERVICE = "/whodex.v1.LibraryService/"
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The owner of a call's credential.
+
+    Attributes:
+        library_id: the library that the key belongs to; None: the admin.
+    """
+
+    library_id: UUID | None
+
+
+class Authenticator:
+    """Checks the credential of each call. Nothing is cached: a revoked key lets no further call in, on any instance."""
+
+    def __init__(self, database: Database, admin_key: SecretStr) -> None:
+        self._database = database
+        self._admin_key = admin_key
+
+    async def __call__(self, method: str, metadata: Mapping[str, str | bytes]) -> Caller:
+        """Returns the caller.
+
+        Raises:
+            UnauthenticatedError: CREDENTIALS_MISSING or CREDENTIALS_INVALID.
+            PermissionDeniedError: METHOD_NOT_ALLOWED, the credential is not for this method.
+        """
+        caller = await self._identify(bearer_token(metadata))
+        if not _allowed(caller, method):
+            raise PermissionDeniedError(_advice(caller), reason=error_reason_pb2.ERROR_REASON_METHOD_NOT_ALLOWED)
+        return caller
+
+    async def _identify(self, token: str) -> Caller:
+        if equal_secrets(token, self._admin_key):
+            return Caller(library_id=None)
+        if not token.startswith(PREFIX):
+            raise invalid_credentials()
+        query = select(ApiKey.library_id).where(
+            ApiKey.secret_sha256 == secret_digest(token), ApiKey.revoke_time.is_(None)
+        )
+        async with self._database.reads() as session:
+            library_id = await session.scalar(query)
+        if library_id is None:
+            raise invalid_credentials()
+        return Caller(library_id)
+
+
+def _allowed(caller: Caller, method: str) -> bool:
+    if caller.library_id is None:
+        return method.startswith((_LIBRARY_SERVICE, _OPERATIONS_SERVICE))
+    return method not in _ADMIN_ONLY_METHODS and not method.startswith(_OPERATIONS_SERVICE)
+
+
+def _advice(caller: Caller) -> str:
+    if caller.library_id is None:
+        return "The admin key opens no library: make an API key for it with CreateApiKey and use that."
+    return "This method needs the admin key; an API key opens one library only."

@@ -1,0 +1,40 @@
+"""Contents whose owner goes: their rows now, their blobs as work in the same transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from sqlalchemy import delete
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_server import work
+from api_server.database.schema import Content
+from whodex.runtime.log import current_correlation_id
+from whodex.v1 import tasks_pb2
+
+# As many keys as one DeleteBlobsPayload may carry.
+_KEYS_PER_ITEM = 1000
+
+
+async def delete_contents(session: AsyncSession, library_id: UUID, owner_ids: Collection[UUID]) -> None:
+    """Deletes what belongs to some photos or videos, whose own rows are gone already."""
+    query = delete(Content).where(Content.owner_id.in_(owner_ids)).returning(Content.key)
+    await _delete_blobs(session, library_id, (await session.scalars(query)).all())
+
+
+async def delete_library_contents(session: AsyncSession, library_id: UUID) -> None:
+    """Deletes what belongs to a library, whose photos and videos are gone already."""
+    query = delete(Content).where(Content.library_id == library_id).returning(Content.key)
+    await _delete_blobs(session, library_id, (await session.scalars(query)).all())
+
+
+async def _delete_blobs(session: AsyncSession, library_id: UUID, keys: Sequence[str]) -> None:
+    for first in range(0, len(keys), _KEYS_PER_ITEM):
+        await work.enqueue(
+            session,
+            tasks_pb2.DeleteBlobsPayload(content_keys=keys[first : first + _KEYS_PER_ITEM]),
+            library_id=library_id,
+            resource_id=None,
+            correlation_id=current_correlation_id(),
+        )

@@ -1,0 +1,101 @@
+"""Libraries: made, read, deleted with all that they hold."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import delete, exists, select, union_all
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_server import feed, work
+from api_server.contents.deletion import delete_library_contents
+from api_server.database.rows import AnyRow
+from api_server.database.schema import Appearance, CollectionKind, Library, Person, ReferencePhoto, Video
+from api_server.idempotency import request_digest, request_uuid, reused
+from api_server.names import LIBRARY, name, not_found
+from whodex.errors import FailedPreconditionError
+from whodex.v1 import error_reason_pb2
+from whodex.v1.library_service_pb2 import CreateLibraryRequest
+
+LIBRARY_COLUMNS = (Library.id, Library.display_name, Library.create_time)
+
+
+async def create(session: AsyncSession, request: CreateLibraryRequest) -> AnyRow:
+    """Makes a library, or returns the one that this request made before."""
+    request_id, digest = request_uuid(request.request_id), request_digest(request)
+    values = {"display_name": request.display_name, "request_id": request_id, "request_sha256": digest}
+    query = insert(Library).values(values).on_conflict_do_nothing().returning(*LIBRARY_COLUMNS)
+    row = (await session.execute(query)).one_or_none()
+    if row is not None:
+        return row
+    found = select(*LIBRARY_COLUMNS, Library.request_sha256).where(Library.request_id == request_id)
+    existing = (await session.execute(found)).one()
+    if existing.request_sha256 != digest:
+        raise reused(request_id)
+    return existing
+
+
+async def get(session: AsyncSession, library_id: UUID) -> AnyRow:
+    """Returns a library."""
+    row = (await session.execute(select(*LIBRARY_COLUMNS).where(Library.id == library_id))).one_or_none()
+    if row is None:
+        raise not_found(name(LIBRARY, library_id))
+    return row
+
+
+async def list_page(session: AsyncSession, *, after: UUID | None, limit: int) -> list[AnyRow]:
+    """Returns up to `limit` libraries, oldest first."""
+    query = select(*LIBRARY_COLUMNS).order_by(Library.id).limit(limit)
+    if after is not None:
+        query = query.where(Library.id > after)
+    return list((await session.execute(query)).all())
+
+
+async def delete_whole(session: AsyncSession, library_id: UUID, *, force: bool) -> None:
+    """Deletes a library: its rows now, its embeddings from the feed, its blobs by work items.
+
+    Raises:
+        NotFoundError: there is no such library.
+        FailedPreconditionError: LIBRARY_NOT_EMPTY, it holds something and `force` is not set.
+    """
+    await work.cancel(session, await _media_ids(session, library_id))
+    # Nothing can be added to a library whose row is locked: every insert needs a share lock on it.
+    locked = select(Library.id).where(Library.id == library_id).with_for_update()
+    if await session.scalar(locked) is None:
+        raise not_found(name(LIBRARY, library_id))
+    if not force and await _holds_something(session, library_id):
+        raise FailedPreconditionError(
+            "The library still holds people or videos. Delete them first, or set force to delete all of it.",
+            reason=error_reason_pb2.ERROR_REASON_LIBRARY_NOT_EMPTY,
+        )
+    tombstones = await _tombstones(session, library_id)
+    await session.execute(delete(Library).where(Library.id == library_id))
+    await delete_library_contents(session, library_id)
+    await feed.record_changes(session, tombstones)
+
+
+async def _media_ids(session: AsyncSession, library_id: UUID) -> list[UUID]:
+    query = union_all(
+        select(ReferencePhoto.id).where(ReferencePhoto.library_id == library_id),
+        select(Video.id).where(Video.library_id == library_id),
+    )
+    return list((await session.scalars(query)).all())
+
+
+async def _holds_something(session: AsyncSession, library_id: UUID) -> bool:
+    person = exists().where(Person.library_id == library_id)
+    video = exists().where(Video.library_id == library_id)
+    return bool(await session.scalar(select(person | video)))
+
+
+async def _tombstones(session: AsyncSession, library_id: UUID) -> list[feed.Change]:
+    people = select(Person.id, Person.query_space).where(
+        Person.library_id == library_id, Person.query_space.is_not(None)
+    )
+    appearances = select(Appearance.id, Appearance.space).where(Appearance.library_id == library_id)
+    return [
+        feed.Change(kind, id_, library_id, space or "", None)
+        for kind, query in ((CollectionKind.PEOPLE, people), (CollectionKind.APPEARANCES, appearances))
+        for id_, space in (await session.execute(query)).all()
+    ]

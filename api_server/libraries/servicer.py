@@ -1,0 +1,82 @@
+"""LibraryService: converts, calls, converts."""
+# ruff: noqa: N802, ARG002 - the contract names the methods, gRPC passes a context
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from grpc.aio import ServicerContext
+
+from api_server import names
+from api_server.access.authorization import authorized_ids
+from api_server.database.engine import Database
+from api_server.libraries import api_keys, libraries
+from api_server.libraries.conversion import to_api_key, to_library
+from api_server.paging import cut, page_size, read_token
+from whodex.v1 import library_service_pb2 as pb
+from whodex.v1.library_service_pb2_grpc import LibraryServiceServicer
+
+Context = ServicerContext[Any, Any]
+
+
+class LibraryServicer(LibraryServiceServicer):
+    """Libraries and their keys."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def CreateLibrary(self, request: pb.CreateLibraryRequest, context: Context) -> pb.CreateLibraryResponse:
+        """Makes a library."""
+        async with self._database.transaction() as session:
+            row = await libraries.create(session, request)
+        return pb.CreateLibraryResponse(library=to_library(row))
+
+    async def GetLibrary(self, request: pb.GetLibraryRequest, context: Context) -> pb.GetLibraryResponse:
+        """Returns a library."""
+        (library_id,) = authorized_ids(request.name, names.LIBRARY)
+        async with self._database.reads() as session:
+            row = await libraries.get(session, library_id)
+        return pb.GetLibraryResponse(library=to_library(row))
+
+    async def ListLibraries(self, request: pb.ListLibrariesRequest, context: Context) -> pb.ListLibrariesResponse:
+        """Lists all libraries."""
+        async with self._database.reads() as session:
+            rows = await libraries.list_page(session, after=_place(request), limit=page_size(request) + 1)
+        page, token = cut(rows, request, lambda row: row.id.bytes)
+        return pb.ListLibrariesResponse(libraries=map(to_library, page), next_page_token=token)
+
+    async def DeleteLibrary(self, request: pb.DeleteLibraryRequest, context: Context) -> pb.DeleteLibraryResponse:
+        """Deletes a library with all that it holds."""
+        (library_id,) = authorized_ids(request.name, names.LIBRARY)
+        async with self._database.transaction() as session:
+            await libraries.delete_whole(session, library_id, force=request.force)
+        return pb.DeleteLibraryResponse()
+
+    async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
+        """Makes a key and shows its secret, this once."""
+        (library_id,) = authorized_ids(request.parent, names.LIBRARY)
+        async with self._database.transaction() as session:
+            row, secret = await api_keys.create(session, library_id, request.display_name)
+        return pb.CreateApiKeyResponse(api_key=to_api_key(row), secret=secret)
+
+    async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
+        """Lists the keys of a library."""
+        (library_id,) = authorized_ids(request.parent, names.LIBRARY)
+        async with self._database.reads() as session:
+            await libraries.get(session, library_id)
+            rows = await api_keys.list_page(session, library_id, after=_place(request), limit=page_size(request) + 1)
+        page, token = cut(rows, request, lambda row: row.id.bytes)
+        return pb.ListApiKeysResponse(api_keys=map(to_api_key, page), next_page_token=token)
+
+    async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> pb.RevokeApiKeyResponse:
+        """Revokes a key."""
+        library_id, key_id = authorized_ids(request.name, names.API_KEY)
+        async with self._database.transaction() as session:
+            row = await api_keys.revoke(session, library_id, key_id)
+        return pb.RevokeApiKeyResponse(api_key=to_api_key(row))
+
+
+def _place(request: pb.ListLibrariesRequest | pb.ListApiKeysRequest) -> UUID | None:
+    place = read_token(request)
+    return None if place is None else UUID(bytes=place)

@@ -1,0 +1,80 @@
+"""Rows of people and reference photos as messages."""
+
+from __future__ import annotations
+
+from api_server import feed, names
+from api_server.contents.conversion import to_content
+from api_server.database.rows import AnyRow
+from api_server.database.schema import MediaState
+from api_server.failures import to_failure
+from api_server.timestamps import to_timestamp
+from whodex.v1 import content_pb2, geometry_pb2, person_pb2
+from whodex.v1.person_pb2 import Person, ReferencePhoto
+
+_PHOTO_STATES = {
+    MediaState.UPLOADED: ReferencePhoto.STATE_UPLOADED,
+    MediaState.PROCESSING: ReferencePhoto.STATE_PROCESSING,
+    MediaState.READY: ReferencePhoto.STATE_READY,
+    MediaState.FAILED: ReferencePhoto.STATE_FAILED,
+}
+
+
+def to_person(row: AnyRow) -> Person:
+    """Converts a row of `people.select_people`."""
+    return Person(
+        name=names.name(names.PERSON, row.library_id, row.id),
+        display_name=row.display_name,
+        description=row.description,
+        state=derive_state(searchable=row.searchable, pending_count=row.pending_count),
+        photo_count=row.photo_count,
+        ready_photo_count=row.ready_count,
+        create_time=to_timestamp(row.create_time),
+        update_time=to_timestamp(row.update_time),
+        consistency_token=feed.make_consistency_token(feed.FeedPosition(row.epoch, row.embedding_sequence)),
+    )
+
+
+def derive_state(*, searchable: bool, pending_count: int) -> Person.State.ValueType:
+    """READY with a query embedding, else PROCESSING while a photo is pending, else NEEDS_PHOTOS."""
+    if searchable:
+        return Person.STATE_READY
+    return Person.STATE_PROCESSING if pending_count else Person.STATE_NEEDS_PHOTOS
+
+
+def to_photo(row: AnyRow) -> ReferencePhoto:
+    """Converts a row of `photos.select_photos`."""
+    return ReferencePhoto(
+        name=names.name(names.PHOTO, row.library_id, row.person_id, row.id),
+        file_name=row.file_name,
+        state=_PHOTO_STATES[row.state],
+        failure=to_failure(row),
+        width=row.width,
+        height=row.height,
+        face_box=_to_box(row.face_box),
+        quality=_to_quality(row),
+        original=to_content(row.library_id, row.content_id, row.original_media_type, row.original_size_bytes),
+        thumbnail=_to_thumbnail(row),
+        create_time=to_timestamp(row.create_time),
+        update_time=to_timestamp(row.update_time),
+    )
+
+
+def _to_box(edges: list[float] | None) -> geometry_pb2.Box | None:
+    if edges is None:
+        return None
+    left, top, right, bottom = edges
+    return geometry_pb2.Box(left=left, top=top, right=right, bottom=bottom)
+
+
+def _to_quality(row: AnyRow) -> person_pb2.FaceQuality | None:
+    if row.face_size_px is None:
+        return None
+    return person_pb2.FaceQuality(
+        face_size_px=row.face_size_px, sharpness=row.sharpness, detection_score=row.detection_score
+    )
+
+
+def _to_thumbnail(row: AnyRow) -> content_pb2.Content | None:
+    if row.thumbnail_id is None:
+        return None
+    return to_content(row.library_id, row.thumbnail_id, row.thumbnail_media_type, row.thumbnail_size_bytes)

@@ -1,0 +1,166 @@
+"""How a reference photo comes in: bytes durable first, then photo, content, work and doorbell in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from sqlalchemy import ARRAY, REAL, Uuid, bindparam, literal, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api_server import work
+from api_server.database.engine import Database
+from api_server.database.rows import AnyRow
+from api_server.database.schema import Person, ReferencePhoto
+from api_server.idempotency import request_uuid, reused
+from api_server.names import PERSON, PHOTO, name, not_found
+from api_server.people import photos
+from api_server.uploads.blobs import discarded_on_refusal, upload_key
+from api_server.uploads.body import UploadBody, UploadMessage
+from api_server.uploads.signatures import image_media_type
+from whodex.errors import AlreadyExistsError
+from whodex.runtime.log import current_correlation_id
+from whodex.runtime.store import ObjectStore
+from whodex.v1.people_service_pb2 import ReferencePhotoMetadata
+
+MAX_PHOTO_BYTES = 32 << 20
+
+# One round trip, and the row as `photos.select_photos` shows it: enrolling is the hot path.
+_INSERT = text("""
+WITH content AS (
+    INSERT INTO contents (id, library_id, owner_id, key, media_type, size_bytes)
+    VALUES (:content_id, :library_id, :id, :key, :media_type, :size_bytes)
+), photo AS (
+    INSERT INTO reference_photos
+        (id, person_id, library_id, file_name, request_id, state, requested_box, content_sha256, content_id)
+    VALUES (:id, :person_id, :library_id, :file_name, :request_id, 'uploaded', :box, :sha256, :content_id)
+    ON CONFLICT (person_id, request_id) DO NOTHING
+    RETURNING *
+)
+SELECT photo.*, :media_type AS original_media_type, CAST(:size_bytes AS bigint) AS original_size_bytes FROM photo
+""").bindparams(bindparam("box", type_=ARRAY(REAL)))
+
+
+class PhotoUploader:
+    """Takes reference photos in."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def upload(
+        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, requests: AsyncIterator[UploadMessage]
+    ) -> AnyRow:
+        """Stores a photo, or returns the one that this request_id made before.
+
+        Args:
+            person: the ids of the library and the person.
+            metadata: the stream's first message.
+            requests: the rest of the stream.
+
+        Raises:
+            NotFoundError: there is no such person.
+            InvalidArgumentError: the stream is no whole picture; see `UploadBody`.
+            AlreadyExistsError: REQUEST_ID_REUSED, the request_id stands for another picture.
+        """
+        earlier = await self._find_earlier(person, metadata)
+        body = UploadBody(
+            requests,
+            announced_bytes=metadata.size_bytes,
+            max_bytes=MAX_PHOTO_BYTES,
+            media_type_of=image_media_type,
+        )
+        data = b"".join([chunk async for chunk in body])
+        if earlier is not None:
+            return await self._same(person, metadata, body, earlier)
+        try:
+            return await self._store_new(person, metadata, body, data)
+        except AlreadyExistsError:
+            # Another call with the same request_id was faster.
+            earlier = await self._find_earlier(person, metadata)
+            if earlier is None:
+                raise
+            return await self._same(person, metadata, body, earlier)
+
+    async def _find_earlier(self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata) -> AnyRow | None:
+        """Makes sure that the person is there; returns the photo that the request_id made before, if any."""
+        library_id, person_id = person
+        # A parameter, since a comparison with None would become IS NULL and find every photo without one.
+        request_id = literal(request_uuid(metadata.request_id), Uuid())
+        query = (
+            select(ReferencePhoto.id, ReferencePhoto.content_sha256, ReferencePhoto.requested_box)
+            .select_from(Person)
+            .outerjoin(
+                ReferencePhoto, (ReferencePhoto.person_id == Person.id) & (ReferencePhoto.request_id == request_id)
+            )
+            .where(Person.id == person_id, Person.library_id == library_id)
+        )
+        async with self._database.reads() as session:
+            row = (await session.execute(query)).one_or_none()
+        if row is None:
+            raise not_found(name(PERSON, library_id, person_id))
+        return None if row.id is None else row
+
+    async def _same(
+        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody, earlier: AnyRow
+    ) -> AnyRow:
+        if (earlier.content_sha256, earlier.requested_box) != (body.sha256, _box(metadata)):
+            raise reused(request_uuid(metadata.request_id))
+        async with self._database.reads() as session:
+            return await photos.get(session, *person, earlier.id)
+
+    async def _store_new(
+        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody, data: bytes
+    ) -> AnyRow:
+        content_id = uuid7()
+        key = upload_key(content_id)
+        await self._store.put(key, data)
+        async with discarded_on_refusal(self._store, key), self._database.transaction() as session:
+            return await _insert(session, person, metadata, body, content_id)
+
+
+async def _insert(
+    session: AsyncSession,
+    person: tuple[UUID, UUID],
+    metadata: ReferencePhotoMetadata,
+    body: UploadBody,
+    content_id: UUID,
+) -> AnyRow:
+    library_id, person_id = person
+    photo_id, key, box = uuid7(), upload_key(content_id), _box(metadata)
+    values = {
+        "id": photo_id,
+        "person_id": person_id,
+        "library_id": library_id,
+        "file_name": metadata.file_name,
+        "request_id": request_uuid(metadata.request_id),
+        "box": box,
+        "sha256": body.sha256,
+        "content_id": content_id,
+        "key": key,
+        "media_type": body.media_type,
+        "size_bytes": body.size_bytes,
+    }
+    try:
+        row = (await session.execute(_INSERT, values)).one_or_none()
+    except IntegrityError as error:  # the person was deleted while the bytes came in
+        raise not_found(name(PERSON, library_id, person_id)) from error
+    if row is None:
+        raise reused(request_uuid(metadata.request_id))
+    await work.enqueue(
+        session,
+        photos.analysis_payload(name(PHOTO, library_id, person_id, photo_id), key, box),
+        library_id=library_id,
+        resource_id=photo_id,
+        correlation_id=current_correlation_id(),
+    )
+    return row
+
+
+def _box(metadata: ReferencePhotoMetadata) -> list[float] | None:
+    if not metadata.HasField("face_box"):
+        return None
+    box = metadata.face_box
+    return [box.left, box.top, box.right, box.bottom]

@@ -1,0 +1,87 @@
+"""The composition root: what the services need is made here, once, and passed to them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from sqlalchemy.exc import OperationalError
+
+from api_server.access.authentication import Authenticator
+from api_server.database import migration
+from api_server.database.engine import Database
+from api_server.database.notifications import NotificationHub
+from api_server.libraries.servicer import LibraryServicer
+from api_server.people.servicer import PeopleServicer
+from api_server.settings import ServerSettings
+from whodex.runtime.log import configure_logging
+from whodex.runtime.server import Listener, Service, serve
+from whodex.runtime.settings import load_settings
+from whodex.runtime.store import ObjectStore
+from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_server
+from whodex.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
+
+
+def main() -> None:
+    """Runs the server until it is told to stop; a schema that does not fit ends it with one line."""
+    configure_logging("api_server")
+    settings = load_settings(ServerSettings)
+    try:
+        migration.check(settings.database_url.get_secret_value())
+    except (migration.SchemaMismatchError, OperationalError) as error:
+        sys.exit(f"cannot start: {str(error).splitlines()[0]}")
+    asyncio.run(run(settings))
+
+
+async def run(settings: ServerSettings) -> None:
+    """Serves the public and the internal services until SIGTERM or SIGINT."""
+    async with resources(settings) as parts:
+        await serve([public_listener(settings, parts)])
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What the services share."""
+
+    database: Database
+    store: ObjectStore
+    hub: NotificationHub
+
+
+@contextlib.asynccontextmanager
+async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
+    """Opens the shared resources, and closes them after the block."""
+    url = settings.database_url.get_secret_value()
+    database, hub = Database.from_url(url, application="whodex api_server"), NotificationHub(url)
+    listening = asyncio.create_task(hub.run())
+    try:
+        yield Resources(database, ObjectStore.from_url(settings.store_url), hub)
+    finally:
+        listening.cancel()
+        await database.close()
+
+
+def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
+    """What clients call."""
+    stored = (parts.database.check, parts.store.check)
+    return Listener(
+        settings.api_listen,
+        [
+            Service(
+                "whodex.v1.LibraryService",
+                add_LibraryServiceServicer_to_server,
+                LibraryServicer(parts.database),
+                [parts.database.check],
+            ),
+            Service(
+                "whodex.v1.PeopleService",
+                add_PeopleServiceServicer_to_server,
+                PeopleServicer(parts.database, parts.store, parts.hub),
+                stored,
+            ),
+        ],
+        Authenticator(parts.database, settings.admin_key),
+    )

@@ -1,0 +1,31 @@
+"""The blob of an upload: durable before the row that names it, and gone again if there will be no such row."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from whodex.errors import UnavailableError
+from whodex.runtime.store import ObjectStore
+
+
+def upload_key(content_id: UUID) -> str:
+    """Where the bytes of an upload are. Nothing of it comes from a client."""
+    return f"uploads/{content_id}"
+
+
+@contextlib.asynccontextmanager
+async def discarded_on_refusal(store: ObjectStore, key: str) -> AsyncIterator[None]:
+    """Deletes the blob when the block, which makes its row, is refused.
+
+    When the database does not answer, or the call is cancelled, the row may be there all the same: then the blob stays,
+    and the garbage collection decides.
+    """
+    try:
+        yield
+    except UnavailableError:
+        raise
+    except Exception:
+        await store.delete([key])
+        raise

@@ -1,0 +1,111 @@
+"""The bytes of a client-streamed upload, checked while they pass: order, size, signature, digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
+
+from whodex.errors import InvalidArgumentError
+from whodex.v1 import error_reason_pb2
+from whodex.v1.error_reason_pb2 import ErrorReason
+
+
+class UploadMessage(Protocol):
+    """A message of an upload stream: metadata first, then chunks."""
+
+    chunk: bytes
+
+    def HasField(self, field_name: Any, /) -> bool:  # noqa: N802 - protobuf's name
+        """Whether a field is set."""
+        ...
+
+
+class UploadBody:
+    """Yields the chunks of a stream whose first message has been read; the totals are there once it is exhausted.
+
+    Iterating raises `InvalidArgumentError`: UPLOAD_EMPTY, UPLOAD_TOO_LARGE, UPLOAD_INCOMPLETE (a second metadata
+    message, or another size than announced) or UNSUPPORTED_FORMAT. Nothing is yielded before the signature is known
+    to be right, and an error comes before the end, so that a store that streams never completes a wrong object.
+
+    Args:
+        requests: the rest of the stream.
+        announced_bytes: the size that the metadata promised; 0: not known.
+        max_bytes: the limit, inclusive.
+        media_type_of: recognises the first bytes; raises UNSUPPORTED_FORMAT.
+    """
+
+    def __init__(
+        self,
+        requests: AsyncIterator[UploadMessage],
+        *,
+        announced_bytes: int,
+        max_bytes: int,
+        media_type_of: Callable[[bytes], str],
+    ) -> None:
+        self._requests = requests
+        self._announced_bytes = announced_bytes
+        self._max_bytes = max_bytes
+        self._media_type_of = media_type_of
+        self._digest = hashlib.sha256()
+        self.size_bytes = 0
+        self.media_type = ""
+
+    @property
+    def sha256(self) -> bytes:
+        """The digest of what has passed."""
+        return self._digest.digest()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        """Yields the chunks."""
+        if self._announced_bytes > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        head = b""
+        async for chunk in self._counted_chunks():
+            if self.media_type:
+                yield chunk
+                continue
+            head += chunk
+            if len(head) >= SIGNATURE_BYTES:
+                self.media_type = self._media_type_of(head)
+                yield head
+        self._check_size()
+        if not self.media_type:
+            self.media_type = self._media_type_of(head)
+            yield head
+
+    async def _counted_chunks(self) -> AsyncIterator[bytes]:
+        async for request in self._requests:
+            if not request.HasField("chunk"):
+                raise upload_incomplete("a second metadata message came; send it once, first")
+            self.size_bytes += len(request.chunk)
+            if self.size_bytes > self._max_bytes:
+                raise _too_large(self._max_bytes)
+            self._digest.update(request.chunk)
+            yield request.chunk
+
+    def _check_size(self) -> None:
+        if self._announced_bytes not in (0, self.size_bytes):
+            raise upload_incomplete(f"{self.size_bytes} bytes came, but {self._announced_bytes} were announced")
+        if self.size_bytes == 0:
+            raise _invalid("The upload holds no bytes. Is the file empty?", error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY)
+
+
+# As many first bytes as any of the signatures needs.
+SIGNATURE_BYTES = 12
+
+
+def upload_incomplete(problem: str) -> InvalidArgumentError:
+    """The stream is not a whole upload."""
+    return _invalid(f"The upload is not complete: {problem}.", error_reason_pb2.ERROR_REASON_UPLOAD_INCOMPLETE)
+
+
+def _too_large(max_bytes: int) -> InvalidArgumentError:
+    return _invalid(
+        f"The upload is larger than the limit of {max_bytes} bytes ({max_bytes >> 20} MiB).",
+        error_reason_pb2.ERROR_REASON_UPLOAD_TOO_LARGE,
+    )
+
+
+def _invalid(message: str, reason: ErrorReason.ValueType) -> InvalidArgumentError:
+    return InvalidArgumentError(message, reason=reason)
