@@ -55,7 +55,7 @@ class Index:
         """
         library_id, kind, space = collection
         request = index_service_pb2.SearchRequest(
-            collection={"library": str(library_id), "kind": _KINDS[kind], "space": space},
+            collection=embedding_feed_service_pb2.Collection(library=str(library_id), kind=_KINDS[kind], space=space),
             queries=[
                 index_service_pb2.IndexQuery(
                     embedding=to_proto(vector, space), min_similarity=min_similarity, max_neighbors=max_neighbors

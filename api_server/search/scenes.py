@@ -138,7 +138,7 @@ class SceneSearch:
         async with self.database.snapshot() as session:
             rows = await _scenes(session, library_id, hits, len(people), watermark.sequence, place, page_size(request))
             page, next_token = cut(
-                rows, request, lambda row: _Place(row.video_id, row.index, watermark, identity).pack()
+                rows, request, lambda row: _Place(row.video_id, row.scene_index, watermark, identity).pack()
             )
             matches = await _matches(session, page, hits, people, watermark.sequence)
         return SearchScenesResponse(matches=matches, next_page_token=next_token, threshold=threshold)
@@ -208,7 +208,8 @@ async def _scenes(  # noqa: PLR0913, PLR0917 - what a page is made of
             Scene.id,
             Scene.library_id,
             Scene.video_id,
-            Scene.index,
+            # A row is a tuple, and a tuple has an index of its own.
+            Scene.index.label("scene_index"),
             Scene.start_us,
             Scene.end_us,
             Scene.thumbnail_id,
