@@ -7,6 +7,7 @@ runtime answers the same. The parts are written in ONNX's own text format.
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 from onnx import compose, numpy_helper, parser
 
 from inference.models.errors import ModelError
@@ -46,7 +47,7 @@ def prepare(manifest: Manifest, published: bytes) -> bytes:
         else:
             _rename_output(served, manifest.embedding.tensor, EMBEDDINGS)
         onnx.checker.check_model(served, full_check=True)
-    except (onnx.checker.ValidationError, onnx.parser.ParseError, ValueError) as error:
+    except (DecodeError, onnx.checker.ValidationError, ValueError) as error:
         raise ModelError(f"The graph of {manifest.name} is not what its manifest says: {error}") from error
     return served.SerializeToString()
 
