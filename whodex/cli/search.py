@@ -62,8 +62,6 @@ def search(
         matches = client.search.scenes(
             [person.name for person in people],
             false_match_rate=false_match_rate.to_proto(),
-            # Whoever enrols somebody and then searches finds them, however far behind the index is.
-            consistency_token=people[-1].consistency_token,
         )
         response = merge_pages(matches.pages(), SearchScenesResponse())
     if output is Output.JSON:
