@@ -1,0 +1,3 @@
+from inference.analysis.server import main
+
+main()

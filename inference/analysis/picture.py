@@ -1,0 +1,45 @@
+"""What happens with one query picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.faces.analyzer import Face, FaceAnalyzer
+from inference.faces.decode import decode_image
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnalyzedPicture:
+    """A picture and the faces in it.
+
+    Attributes:
+        width: of the upright picture, in pixels.
+        height: likewise.
+        faces: what was found, the largest first.
+        embeddings: float32 (N, D), a row of length 1 for each face.
+    """
+
+    width: int
+    height: int
+    faces: Sequence[Face]
+    embeddings: NDArray[np.float32]
+
+
+def analyze_picture(analyzer: FaceAnalyzer, data: bytes) -> AnalyzedPicture:
+    """Decode a picture, find its faces and embed them.
+
+    Args:
+        analyzer: the pipeline.
+        data: JPEG, PNG or WebP.
+
+    Raises:
+        MediaError: the picture cannot be read, or is too large.
+        TritonError: the models do not answer.
+    """
+    image = decode_image(data)
+    (faces,) = analyzer.find_faces([image], retry_padded=True)
+    return AnalyzedPicture(image.width, image.height, faces, analyzer.embed(faces))

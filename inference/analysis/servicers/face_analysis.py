@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import grpc.aio
+import numpy as np
+from numpy.typing import NDArray
+
+from inference.analysis.picture import AnalyzedPicture
+from inference.errors import MediaError
+from inference.faces.analyzer import Face
+from inference.proto import box_to_proto, quality_to_proto
+from inference.triton.errors import TritonTransientError
+from whodex.errors import InvalidArgumentError, UnavailableError
+from whodex.runtime.embedding import to_proto
+from whodex.v1 import error_reason_pb2, geometry_pb2
+from whodex.v1.face_analysis_service_pb2 import AnalyzedFace, AnalyzeImageRequest, AnalyzeImageResponse
+from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceServicer
+
+
+class FaceAnalysisServicer(FaceAnalysisServiceServicer):
+    """The RPCs of FaceAnalysisService.
+
+    Args:
+        analyze: finds and embeds the faces in the bytes of a picture.
+        space: the id of the embedding space that it embeds into.
+    """
+
+    def __init__(self, analyze: Callable[[bytes], Awaitable[AnalyzedPicture]], space: str) -> None:
+        self._analyze = analyze
+        self._space = space
+
+    async def AnalyzeImage(  # noqa: N802 - the contract's name
+        self,
+        request: AnalyzeImageRequest,
+        _context: grpc.aio.ServicerContext[Any, Any],
+    ) -> AnalyzeImageResponse:
+        """Finds, measures and embeds the faces in a picture."""
+        with _errors_of_the_wire():
+            picture = await self._analyze(request.image)
+        faces = zip(picture.faces, picture.embeddings, strict=True)
+        return AnalyzeImageResponse(
+            faces=[_to_proto(face, embedding, self._space) for face, embedding in faces],
+            width=picture.width,
+            height=picture.height,
+        )
+
+
+@contextmanager
+def _errors_of_the_wire() -> Iterator[None]:
+    try:
+        yield
+    except MediaError as error:
+        raise InvalidArgumentError(error.message, reason=error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE) from error
+    except TritonTransientError as error:
+        raise UnavailableError(
+            f"The face models do not answer ({error}). Try again in a moment.",
+            reason=error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE,
+            retry_after_seconds=1,
+        ) from error
+
+
+def _to_proto(face: Face, embedding: NDArray[np.float32], space: str) -> AnalyzedFace:
+    return AnalyzedFace(
+        box=box_to_proto(face.box_xyxy),
+        landmarks=[geometry_pb2.Point(x=float(x), y=float(y)) for x, y in face.landmarks_xy],
+        quality=quality_to_proto(face.quality),
+        embedding=to_proto(embedding, space),
+    )
