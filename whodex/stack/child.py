@@ -79,6 +79,15 @@ class Child:
             self._enter(PartState.FAILED)
             raise
 
+    async def confirm(self) -> None:
+        """Returns once the part's final probe succeeds, if it has one.
+
+        Raises:
+            PartFailedError: it exited, or did not answer in time.
+        """
+        if self.part.final_probe is not None and self._process is not None:
+            await self._until_ready(self._process, self.part.final_probe)
+
     async def keep_running(self) -> None:
         """Starts the part again whenever it exits, with growing pauses. Runs until it is cancelled."""
         backoff_seconds = FIRST_BACKOFF_SECONDS

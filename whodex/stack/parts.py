@@ -38,7 +38,8 @@ class Part:
 
     Attributes:
         environment: all variables that the process sees.
-        probe: tells when the part is ready; None: it runs once and is done when it exits with 0.
+        probe: tells when the parts after it may start; None: it runs once and is done when it exits with 0.
+        final_probe: has to succeed as well once all parts have started: what depends on parts that start later.
         prepare: runs before the command, in a thread: what the command needs on disk.
         privileges: options of setpriv(1) that give up root's rights before the command runs.
         after: the parts that have to be ready before this one starts, and stopped after it.
@@ -49,6 +50,7 @@ class Part:
     name: str
     command: tuple[str, ...]
     probe: Probe | None
+    final_probe: Probe | None = None
     prepare: Callable[[], None] | None = None
     privileges: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -140,7 +142,9 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Par
         Part(
             name="api_server",
             command=_module("api_server"),
-            probe=probes.grpc_health(ports["api"]),
+            # Search is among the public services, and needs the indexer, which needs the internal ones.
+            probe=probes.grpc_health(ports["internal"]),
+            final_probe=probes.grpc_health(ports["api"]),
             environment=_environment(
                 settings,
                 "WHODEX_DATABASE_URL",

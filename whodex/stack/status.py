@@ -87,10 +87,11 @@ async def _answering(state: StateDirectory, record: StackRecord) -> list[PartRec
 
 
 async def _answer(record: PartRecord, part: Part) -> PartRecord:
-    if record.state is not PartState.READY or part.probe is None:
+    probe = part.final_probe or part.probe
+    if record.state is not PartState.READY or probe is None:
         return record
     try:
-        await part.probe()
+        await probe()
     except NotReadyError:
         return record.model_copy(update={"state": PartState.UNRESPONSIVE})
     return record

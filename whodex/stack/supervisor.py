@@ -52,6 +52,7 @@ class Supervisor:
         """
         try:
             await run_in_order(self._after, self._start)
+            await run_in_order(dict.fromkeys(self._after, ()), lambda name: self._children[name].confirm())
         except ExceptionGroup as failures:
             raise failures.exceptions[0] from None
 

@@ -1,6 +1,7 @@
 import asyncio
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -60,6 +61,21 @@ async def test_one_part_that_fails_stops_the_others(state: StateDirectory, exist
 
     states = {record.name: record.state for record in supervisor.records}
     assert states == {"database": PartState.STOPPED, "broken": PartState.FAILED}
+
+
+async def test_the_start_ends_when_the_final_probes_succeed_too(state: StateDirectory, exists: ExistsProbe) -> None:
+    api = replace(_serving("api", state, exists), final_probe=exists(state.root / "indexer"))
+    supervisor = Supervisor([api, _serving("indexer", state, exists, "api")], state, _nothing)
+    async with supervisor:
+        await supervisor.start()
+
+
+async def test_a_final_probe_that_never_succeeds_fails_its_part(state: StateDirectory, exists: ExistsProbe) -> None:
+    api = replace(_serving("api", state, exists), final_probe=exists(state.root / "never"), ready_seconds=0.3)
+    supervisor = Supervisor([api], state, _nothing)
+    with pytest.raises(PartFailedError, match="api was not ready within"):
+        async with supervisor:
+            await supervisor.start()
 
 
 async def test_a_stop_during_the_start_leaves_nothing(state: StateDirectory, exists: ExistsProbe) -> None:
