@@ -15,6 +15,7 @@ from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_server.database.notifications import Channel
 from api_server.database.schema import CollectionKind, EmbeddingChange, FeedState, Vector
 from api_server.feed.position import FeedPosition
 
@@ -32,7 +33,8 @@ _RECORD = _UPSERT.on_conflict_do_update(
 _ADVANCE = (
     update(FeedState)
     .values(newest_sequence=FeedState.newest_sequence + bindparam("count"))
-    .returning(FeedState.epoch, FeedState.newest_sequence)
+    # A notification is delivered at the commit, so that it may as well be sent with the first statement.
+    .returning(FeedState.epoch, FeedState.newest_sequence, func.pg_notify(Channel.FEED.value, ""))
 )
 _READ = select(FeedState.epoch, FeedState.newest_sequence)
 
@@ -68,7 +70,7 @@ async def record_changes(session: AsyncSession, changes: Sequence[Change]) -> Fe
     """
     if not changes:
         return await read_position(session)
-    epoch, newest = (await session.execute(_ADVANCE, {"count": len(changes)})).one()
+    epoch, newest, _ = (await session.execute(_ADVANCE, {"count": len(changes)})).one()
     first = newest - len(changes) + 1
     rows = [_row(change, first + offset) for offset, change in enumerate(changes)]
     await session.execute(_RECORD, rows)

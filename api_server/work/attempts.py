@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server.database.engine import Database
+from api_server.database.notifications import Channel
 from api_server.results.resources import ResourceFailure, mark_failed
 from api_server.work.items import COLUMNS, Effects, Item, Lease, lock_held, lock_one, log_item
 from whodex.runtime.tasks import TaskDeclaration
@@ -28,7 +29,9 @@ UPDATE work_items
 SET state = 'failed', attempts = :attempts, last_error = :last_error, lease_expire_time = NULL
 WHERE id = :id
 """)
-_RING = text("INSERT INTO outbox (task) VALUES (:task)")
+_RING = text(f"""
+WITH doorbell AS (INSERT INTO outbox (task) VALUES (:task)) SELECT pg_notify('{Channel.OUTBOX.value}', '')
+""")  # noqa: S608 - the channel is a constant
 _EXPIRED = text(f"""
 SELECT {COLUMNS} FROM work_items WHERE state = 'running' AND lease_expire_time < now()
 ORDER BY id LIMIT 100 FOR UPDATE SKIP LOCKED

@@ -13,16 +13,19 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from api_server.database.notifications import Channel
 from whodex.runtime.tasks import declaration_of
 
 # One round trip: this is in the path of every upload.
-_ENQUEUE = text("""
+_ENQUEUE = text(f"""
 WITH item AS (
     INSERT INTO work_items (id, library_id, task, payload, resource_id, correlation_id)
     VALUES (:id, :library_id, :task, :payload, :resource_id, :correlation_id)
+), doorbell AS (
+    INSERT INTO outbox (task) VALUES (:task)
 )
-INSERT INTO outbox (task) VALUES (:task)
-""")
+SELECT pg_notify('{Channel.OUTBOX.value}', '')
+""")  # noqa: S608 - the channel is a constant
 # Ordered, as every statement that locks several items: two that overlap wait for each other and never deadlock.
 _CANCEL = text("""
 DELETE FROM work_items WHERE id IN (
