@@ -9,10 +9,8 @@ import fcntl
 import hashlib
 import json
 import os
-import platform
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,13 +21,8 @@ import uv
 
 from inference.models.cache import cache_directory
 from inference.triton.errors import TritonEnvironmentError
+from inference.triton.machine import Interpreter, Machine, check_machine, find_interpreter
 
-MIN_GLIBC = (2, 35)
-"""The wheel of nvidia-pytriton 0.7.0 is tagged manylinux_2_35."""
-MIN_FREE_BYTES = 2 * 1024**3
-"""The environment takes 0.5 GB, and uv's cache as much again."""
-PYTHON_VERSIONS = ("3.11", "3.12")
-"""numpy 1.26 has no wheels for later ones."""
 INSTALL_TIMEOUT_SECONDS = 900
 
 _LOCK = resources.files("inference.triton") / "environment.lock"
@@ -81,7 +74,7 @@ def prepared_environment() -> TritonEnvironment:
     Raises:
         TritonEnvironmentError: it has not been made.
     """
-    directory = _directory()
+    directory = environment_directory()
     if not _record_path(directory).is_file():
         raise TritonEnvironmentError("Triton's environment is not prepared: run `whodex models pull`.")
     record = json.loads(_record_path(directory).read_bytes())
@@ -97,27 +90,21 @@ def prepare_environment() -> bool:
     Raises:
         TritonEnvironmentError: this machine lacks something, or a package could not be had.
     """
-    directory = _directory()
+    directory = environment_directory()
     directory.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(directory.with_suffix(".lock")):
         if _record_path(directory).is_file():
             return False
-        _check_machine(directory.parent)
-        interpreter = _find_interpreter()
+        check_machine(Machine.here(directory.parent))
+        interpreter = find_interpreter()
         shutil.rmtree(directory, ignore_errors=True)
         _install(directory, interpreter)
         _finish(directory, interpreter)
     return True
 
 
-@dataclass(frozen=True)
-class _Interpreter:
-    executable: str
-    version: str
-    library: Path
-
-
-def _directory() -> Path:
+def environment_directory() -> Path:
+    """Where the environment is, or will be; another lock leads to another directory."""
     lock = hashlib.sha256(_LOCK.read_bytes()).hexdigest()
     return cache_directory() / "triton" / lock[:16]
 
@@ -134,66 +121,7 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
-def _check_machine(directory: Path) -> None:
-    if platform.system() != "Linux" or platform.machine() != "x86_64":
-        raise TritonEnvironmentError(
-            f"Triton's wheel is for Linux on x86-64, this is {platform.system()} on {platform.machine()}."
-        )
-    name, version = platform.libc_ver()
-    if name != "glibc" or tuple(int(part) for part in version.split(".")[:2]) < MIN_GLIBC:
-        raise TritonEnvironmentError(
-            f"Triton needs glibc 2.35 or newer (Ubuntu 22.04, Debian 12), this machine has {name} {version}."
-        )
-    free = shutil.disk_usage(directory).free
-    if free < MIN_FREE_BYTES:
-        raise TritonEnvironmentError(
-            f"Triton's environment needs 2 GB in {directory}, {free / 1024**3:.1f} GB are free: "
-            "make room, or set WHODEX_CACHE_DIR."
-        )
-
-
-def _find_interpreter() -> _Interpreter:
-    """Find a Python with a shared libpython, which the stub of Triton's python backend links to.
-
-    The interpreter of this process comes first; Debian's has that library in a package of its own, so that
-    it may be missing where another installed Python has it.
-    """
-    for executable in (sys.executable, *_installed_interpreters()):
-        interpreter = _inspect(executable)
-        if interpreter.version in PYTHON_VERSIONS and interpreter.library.is_file():
-            return interpreter
-    version = platform.python_version().rpartition(".")[0]
-    raise TritonEnvironmentError(
-        f"Triton needs Python 3.11 or 3.12 with its shared library: "
-        f"`apt install libpython{version}`, or `uv python install 3.12`."
-    )
-
-
-def _installed_interpreters() -> Iterator[str]:
-    command = [uv.find_uv_bin(), "python", "list", "--only-installed", "--output-format", "json"]
-    listing = subprocess.run(command, check=True, capture_output=True, text=True)
-    for entry in json.loads(listing.stdout):
-        if entry["version"].startswith(PYTHON_VERSIONS):
-            yield entry["path"]
-
-
-_INSPECTION = """
-import json, platform, sysconfig
-print(json.dumps([
-    ".".join(platform.python_version_tuple()[:2]),
-    sysconfig.get_config_var("LIBDIR"),
-    "libpython" + sysconfig.get_config_var("LDVERSION") + ".so.1.0",
-]))
-"""
-
-
-def _inspect(executable: str) -> _Interpreter:
-    query = subprocess.run([executable, "-I", "-c", _INSPECTION], check=True, capture_output=True, text=True)
-    version, library_directory, library = json.loads(query.stdout)
-    return _Interpreter(executable, version, Path(library_directory) / library)
-
-
-def _install(directory: Path, interpreter: _Interpreter) -> None:
+def _install(directory: Path, interpreter: Interpreter) -> None:
     with resources.as_file(_LOCK) as lock:
         _uv("venv", "--quiet", "--no-config", "--python", interpreter.executable, str(directory))
         _uv(
@@ -220,7 +148,7 @@ def _uv(*arguments: str) -> None:
         raise TritonEnvironmentError(f"Triton's environment could not be made: {reason}") from error
 
 
-def _finish(directory: Path, interpreter: _Interpreter) -> None:
+def _finish(directory: Path, interpreter: Interpreter) -> None:
     """Put the stub where Triton looks for it, and write down that the environment is whole."""
     site_packages = directory / "lib" / f"python{interpreter.version}" / "site-packages"
     server = site_packages / "pytriton" / "tritonserver"

@@ -43,7 +43,7 @@ def run(options: ServerOptions) -> None:
     manifests = load_manifests()
     runtime = chosen_runtime(environment) or choose_runtime(environment)
     build_repository(options.repository, manifests, runtime)
-    _remove_shared_memory(_shared_memory_prefix(options.repository))
+    remove_shared_memory(_shared_memory_prefix(options.repository))
     command = server_command(environment, options, [manifest.name for manifest in manifests])
     os.execve(environment.server, command, environment.variables())  # noqa: S606  # that is the point: no shell
 
@@ -77,7 +77,7 @@ def _shared_memory_prefix(repository: Path) -> str:
     return "whodex_" + hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:12] + "_"
 
 
-def _remove_shared_memory(prefix: str) -> None:
+def remove_shared_memory(prefix: str, *, directory: Path = _SHARED_MEMORY) -> None:
     """Remove what a server that was killed has left; one that is asked to stop leaves nothing."""
-    for region in _SHARED_MEMORY.glob(f"{prefix}*"):
+    for region in directory.glob(f"{prefix}*"):
         region.unlink(missing_ok=True)

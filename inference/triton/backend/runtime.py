@@ -63,7 +63,7 @@ class OpenVinoNetwork:
         """Run a batch, see ``Network``."""
         outputs: dict[int, np.ndarray[Any, Any]] = {}
         used = []
-        for start, chunk_size in _chunks(len(images), self._chunk_sizes):
+        for start, chunk_size in chunks(len(images), self._chunk_sizes):
             queue = self._queues[(*images.shape[1:3], chunk_size)]
             queue.start_async([images[start : start + chunk_size]], (outputs, start), share_inputs=True)
             used.append(queue)
@@ -77,7 +77,8 @@ def _keep_output(request: Any, place: tuple[dict[int, Any], int]) -> None:
     outputs[start] = request.get_output_tensor().data.copy()
 
 
-def _chunks(count: int, chunk_sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+def chunks(count: int, chunk_sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Cut a batch: the start and the size of each piece, the largest sizes first."""
     start = 0
     for chunk_size in chunk_sizes:
         while count - start >= chunk_size:

@@ -1,0 +1,50 @@
+import json
+from importlib import resources
+from pathlib import Path
+
+import pytest
+
+from inference.triton.environment import environment_directory, prepare_environment, prepared_environment
+from inference.triton.errors import TritonEnvironmentError
+
+
+@pytest.fixture(autouse=True)
+def cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("WHODEX_CACHE_DIR", str(tmp_path))
+    return tmp_path
+
+
+def test_the_lock_names_every_package_with_hashes_and_no_registry():
+    lock = (resources.files("inference.triton") / "environment.lock").read_text()
+    names = [line.partition("==")[0] for line in lock.splitlines() if "==" in line]
+    assert names == ["numpy", "nvidia-pytriton", "onnxruntime", "openvino"]
+    assert lock.count("--hash=sha256:") >= len(names)
+    assert "://" not in lock
+
+
+def test_the_lock_pins_what_its_source_names():
+    folder = resources.files("inference.triton")
+    wanted = {line for line in (folder / "environment.in").read_text().splitlines() if "==" in line}
+    locked = {line.split(" ")[0] for line in (folder / "environment.lock").read_text().splitlines() if "==" in line}
+    assert locked == wanted
+
+
+def test_before_it_is_made_it_says_what_to_do():
+    with pytest.raises(TritonEnvironmentError, match="not prepared: run `whodex models pull`"):
+        prepared_environment()
+
+
+def test_half_made_is_not_made(cache_directory: Path):
+    (environment_directory() / "bin").mkdir(parents=True)
+    with pytest.raises(TritonEnvironmentError, match="not prepared"):
+        prepared_environment()
+    assert cache_directory in environment_directory().parents
+
+
+def test_a_whole_one_is_used_as_it_is():
+    directory = environment_directory()
+    directory.mkdir(parents=True)
+    record = {"site_packages": "/env/site-packages", "library_directory": "/usr/lib"}
+    (directory / "whodex.json").write_text(json.dumps(record))
+    assert not prepare_environment()
+    assert prepared_environment().server == Path("/env/site-packages/pytriton/tritonserver/bin/tritonserver")
