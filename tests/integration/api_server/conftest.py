@@ -188,6 +188,10 @@ class Rows:
         """Work that belongs to no resource; returns the item's id."""
         return await self._enqueue(tasks_pb2.DeleteBlobsPayload(content_keys=keys), library_id, None)
 
+    async def work_on(self, resource_id: UUID, payload: Message) -> UUID:
+        """Work for a resource, whether it needs any or not; returns the item's id."""
+        return await self._enqueue(payload, uuid4(), resource_id)
+
     async def _content(self, library_id: UUID, owner_id: UUID) -> UUID:
         content_id = uuid7()
         return await self._insert(
@@ -200,7 +204,7 @@ class Rows:
             size_bytes=1,
         )
 
-    async def _enqueue(self, payload: Any, library_id: UUID, resource_id: UUID | None) -> UUID:
+    async def _enqueue(self, payload: Message, library_id: UUID, resource_id: UUID | None) -> UUID:
         async with self.database.transaction() as session:
             return await work.enqueue(
                 session, payload, library_id=library_id, resource_id=resource_id, correlation_id="test-call"

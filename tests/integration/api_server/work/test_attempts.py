@@ -10,7 +10,7 @@ NO_FACE = failure_pb2.FAILURE_REASON_NO_FACE
 INTERNAL = failure_pb2.FAILURE_REASON_INTERNAL
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 async def photo(rows):
     library = await rows.library()
     return await rows.photo(library, await rows.person(library))
@@ -29,7 +29,7 @@ async def lapse(rows):
     await rows.do("UPDATE work_items SET lease_expire_time = now() - interval '1 second'")
 
 
-async def test_a_permanent_failure_is_on_the_resource_at_once(rows, worker, photo):
+async def test_a_permanent_failure_is_on_the_resource_at_once(rows, worker):
     (item,) = await worker.claim(worker.photos)
 
     await worker.fail(item, NO_FACE, retryable=False)
@@ -40,7 +40,7 @@ async def test_a_permanent_failure_is_on_the_resource_at_once(rows, worker, phot
     assert (await item_row(rows)).state == "failed"
 
 
-async def test_a_retryable_failure_is_tried_again_after_a_while(rows, worker, photo):
+async def test_a_retryable_failure_is_tried_again_after_a_while(rows, worker):
     (item,) = await worker.claim(worker.photos)
 
     await worker.fail(item, INTERNAL, retryable=True)
@@ -50,7 +50,7 @@ async def test_a_retryable_failure_is_tried_again_after_a_while(rows, worker, ph
     assert (await photo_row(rows)).state == "processing"
 
 
-async def test_the_fifth_failure_is_the_last(rows, worker, photo):
+async def test_the_fifth_failure_is_the_last(rows, worker):
     for attempt in range(1, 6):
         await rows.do("UPDATE work_items SET next_run_time = now()")
         (item,) = await worker.claim(worker.photos)
@@ -61,7 +61,7 @@ async def test_the_fifth_failure_is_the_last(rows, worker, photo):
     assert (row.state, row.failure_attempts, row.failure_retryable) == ("failed", 5, True)
 
 
-async def test_a_release_is_not_counted_and_waits(rows, worker, photo):
+async def test_a_release_is_not_counted_and_waits(rows, worker):
     (item,) = await worker.claim(worker.photos)
 
     await worker.release(item, delay_seconds=60)
@@ -70,7 +70,7 @@ async def test_a_release_is_not_counted_and_waits(rows, worker, photo):
     assert (row.state, row.attempts, row.delayed) == ("waiting", 0, True)
 
 
-async def test_a_release_without_delay_rings_for_the_next_worker(rows, worker, photo):
+async def test_a_release_without_delay_rings_for_the_next_worker(rows, worker):
     (item,) = await worker.claim(worker.photos)
     await rows.do("DELETE FROM outbox")
 
@@ -80,7 +80,7 @@ async def test_a_release_without_delay_rings_for_the_next_worker(rows, worker, p
     assert len(await worker.claim(worker.photos)) == 1
 
 
-async def test_to_release_a_lost_lease_changes_nothing(rows, worker, photo):
+async def test_to_release_a_lost_lease_changes_nothing(rows, worker):
     (late,) = await worker.claim(worker.photos)
     await worker.release(late)
     (item,) = await worker.claim(worker.photos)
@@ -91,7 +91,7 @@ async def test_to_release_a_lost_lease_changes_nothing(rows, worker, photo):
     assert (row.state, row.fencing_token) == ("running", item.fencing_token)
 
 
-async def test_an_expired_lease_counts_as_an_attempt_and_runs_again(rows, worker, photo):
+async def test_an_expired_lease_counts_as_an_attempt_and_runs_again(rows, worker):
     (late,) = await worker.claim(worker.photos)
     await lapse(rows)
 
@@ -101,7 +101,7 @@ async def test_an_expired_lease_counts_as_an_attempt_and_runs_again(rows, worker
     assert (item.attempts, item.fencing_token) == (1, late.fencing_token + 1)
 
 
-async def test_leases_that_keep_expiring_fail_the_resource(rows, worker, photo):
+async def test_leases_that_keep_expiring_fail_the_resource(rows, worker):
     for _ in range(5):
         await worker.claim(worker.photos)
         await lapse(rows)
@@ -112,13 +112,13 @@ async def test_leases_that_keep_expiring_fail_the_resource(rows, worker, photo):
     assert row.failure_retryable
 
 
-async def test_a_live_lease_does_not_expire(worker, photo):
+async def test_a_live_lease_does_not_expire(worker):
     await worker.claim(worker.photos)
 
     assert await worker.expire() == 0
 
 
-async def test_a_late_worker_can_neither_fail_nor_extend_an_item(rows, worker, photo):
+async def test_a_late_worker_can_neither_fail_nor_extend_an_item(rows, worker):
     (late,) = await worker.claim(worker.photos)
     await lapse(rows)
     await worker.expire()
@@ -146,5 +146,5 @@ async def test_failed_work_without_a_resource_is_kept_with_its_error(rows, worke
 
     await worker.fail(item, INTERNAL, retryable=False)
 
-    row = await item_row(rows)
+    row = await rows.one("SELECT * FROM work_items WHERE id = :id", id=item.id)
     assert (row.state, row.last_error) == ("failed", "It did not work.")
