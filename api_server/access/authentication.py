@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from pydantic import SecretStr
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from api_server.access.keys import PREFIX, secret_digest
 from api_server.database.engine import Database
@@ -21,6 +21,10 @@ _ADMIN_ONLY_METHODS = frozenset(
 )
 _OPERATIONS_SERVICE = "/whodex.v1.OperationsService/"
 _LIBRARY_SERVICE = "/whodex.v1.LibraryService/"
+# Built once: this runs before every call.
+_LIBRARY_OF_KEY = select(ApiKey.library_id).where(
+    ApiKey.secret_sha256 == bindparam("digest"), ApiKey.revoke_time.is_(None)
+)
 
 
 @dataclass(frozen=True)
@@ -58,11 +62,8 @@ class Authenticator:
             return Caller(library_id=None)
         if not token.startswith(PREFIX):
             raise invalid_credentials()
-        query = select(ApiKey.library_id).where(
-            ApiKey.secret_sha256 == secret_digest(token), ApiKey.revoke_time.is_(None)
-        )
         async with self._database.reads() as session:
-            library_id = await session.scalar(query)
+            library_id = await session.scalar(_LIBRARY_OF_KEY, {"digest": secret_digest(token)})
         if library_id is None:
             raise invalid_credentials()
         return Caller(library_id)

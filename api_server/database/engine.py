@@ -1,10 +1,10 @@
-"""The connection pool, and the ways to use it: a transaction, a snapshot, or single reads without either."""
+"""The connection pools, and the ways to use it: a transaction, a snapshot, or single reads without either."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Self
+from typing import Any, Self
 
 from sqlalchemy import text
 from sqlalchemy.exc import InterfaceError, OperationalError
@@ -26,16 +26,16 @@ _POOL_TIMEOUT_SECONDS = 10
 
 
 class Database:
-    """Sessions over one pool of connections.
+    """Sessions over pools of connections.
 
     Every kind of session turns an answer that does not come (a lost connection, a timeout, an exhausted pool) into
     `UnavailableError` with STORAGE_UNAVAILABLE.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._autocommit_engine = engine.execution_options(isolation_level="AUTOCOMMIT")
-        self._snapshot_engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    def __init__(self, transactions: AsyncEngine, single_reads: AsyncEngine) -> None:
+        self._transactions = transactions
+        self._snapshots = transactions.execution_options(isolation_level="REPEATABLE READ")
+        self._single_reads = single_reads
 
     @classmethod
     def from_url(cls, url: str, *, application: str, pool_size: int = 10) -> Self:
@@ -44,40 +44,41 @@ class Database:
         Args:
             url: `postgresql+psycopg://user:password@host:port/database`.
             application: what Postgres lists the connections under.
-            pool_size: connections kept open; as many again may be opened for a burst.
+            pool_size: connections kept open for each of transactions and reads; as many again for a burst.
         """
-        engine = create_async_engine(
-            url,
-            pool_size=pool_size,
-            max_overflow=pool_size,
-            pool_timeout=_POOL_TIMEOUT_SECONDS,
-            connect_args={
+        shared: dict[str, Any] = {
+            "pool_size": pool_size,
+            "max_overflow": pool_size,
+            "pool_timeout": _POOL_TIMEOUT_SECONDS,
+            "connect_args": {
                 "application_name": application,
                 "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
                 "options": " ".join(f"-c {name}={value}" for name, value in _SERVER_SETTINGS.items()),
             },
-        )
-        return cls(engine)
+        }
+        # A pool of its own, since switching a connection to autocommit and back costs more than a small query.
+        single_reads = create_async_engine(url, isolation_level="AUTOCOMMIT", pool_reset_on_return=None, **shared)
+        return cls(create_async_engine(url, **shared), single_reads)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session whose work is committed at the end of the block, and rolled back if it raises."""
         with _unavailable_when_silent():
-            async with AsyncSession(self._engine, expire_on_commit=False) as session, session.begin():
+            async with AsyncSession(self._transactions, expire_on_commit=False) as session, session.begin():
                 yield session
 
     @asynccontextmanager
     async def reads(self) -> AsyncIterator[AsyncSession]:
         """A session for reads that need no common snapshot: a statement is one round trip, without BEGIN and COMMIT."""
         with _unavailable_when_silent():
-            async with AsyncSession(self._autocommit_engine, expire_on_commit=False) as session:
+            async with AsyncSession(self._single_reads, expire_on_commit=False) as session:
                 yield session
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:
         """A session whose reads all see the same moment."""
         with _unavailable_when_silent():
-            async with AsyncSession(self._snapshot_engine, expire_on_commit=False) as session, session.begin():
+            async with AsyncSession(self._snapshots, expire_on_commit=False) as session, session.begin():
                 yield session
 
     async def check(self) -> None:
@@ -86,8 +87,9 @@ class Database:
             await session.execute(text("SELECT 1"))
 
     async def close(self) -> None:
-        """Closes the pool."""
-        await self._engine.dispose()
+        """Closes the pools."""
+        await self._transactions.dispose()
+        await self._single_reads.dispose()
 
 
 class _unavailable_when_silent:  # noqa: N801 - reads as the `with` statement that it is
