@@ -11,18 +11,33 @@ from dataclasses import dataclass
 from sqlalchemy.exc import OperationalError
 
 from api_server.access.authentication import Authenticator
+from api_server.contents.servicer import ContentServicer
 from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
+from api_server.feed.servicer import EmbeddingFeedServicer
 from api_server.libraries.servicer import LibraryServicer
 from api_server.people.servicer import PeopleServicer
+from api_server.search.peers import FaceAnalysis, Index, Peer
+from api_server.search.query_faces import QueryFaces
+from api_server.search.scenes import SceneSearch
+from api_server.search.servicer import SearchServicer
 from api_server.settings import ServerSettings
+from api_server.work.servicer import WorkServicer
+from whodex.runtime.channel import internal_channel
+from whodex.runtime.credentials import internal_credential
 from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
 from whodex.runtime.settings import load_settings
 from whodex.runtime.store import ObjectStore
+from whodex.v1.content_service_pb2_grpc import add_ContentServiceServicer_to_server
+from whodex.v1.embedding_feed_service_pb2_grpc import add_EmbeddingFeedServiceServicer_to_server
+from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceStub
+from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_server
 from whodex.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
+from whodex.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
+from whodex.v1.work_service_pb2_grpc import add_WorkServiceServicer_to_server
 
 
 def main() -> None:
@@ -39,7 +54,7 @@ def main() -> None:
 async def run(settings: ServerSettings) -> None:
     """Serves the public and the internal services until SIGTERM or SIGINT."""
     async with resources(settings) as parts:
-        await serve([public_listener(settings, parts)])
+        await serve([public_listener(settings, parts), internal_listener(settings, parts)])
 
 
 @dataclass(frozen=True)
@@ -49,19 +64,32 @@ class Resources:
     database: Database
     store: ObjectStore
     hub: NotificationHub
+    indexer: Peer
+    analysis: Peer
 
 
 @contextlib.asynccontextmanager
 async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     """Opens the shared resources, and closes them after the block."""
     url = settings.database_url.get_secret_value()
+    token = settings.internal_token.get_secret_value()
     database, hub = Database.from_url(url, application="whodex api_server"), NotificationHub(url)
     listening = asyncio.create_task(hub.run())
-    try:
-        yield Resources(database, ObjectStore.from_url(settings.store_url), hub)
-    finally:
-        listening.cancel()
-        await database.close()
+    async with (
+        internal_channel(settings.indexer_address, token) as to_indexer,
+        internal_channel(settings.analysis_address, token) as to_analysis,
+    ):
+        try:
+            yield Resources(
+                database,
+                ObjectStore.from_url(settings.store_url),
+                hub,
+                indexer=Peer("the indexer", to_indexer),
+                analysis=Peer("face analysis", to_analysis),
+            )
+        finally:
+            listening.cancel()
+            await database.close()
 
 
 def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
@@ -82,6 +110,50 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
                 PeopleServicer(parts.database, parts.store, parts.hub),
                 stored,
             ),
+            Service(
+                "whodex.v1.ContentService",
+                add_ContentServiceServicer_to_server,
+                ContentServicer(parts.database, parts.store),
+                stored,
+            ),
+            Service(
+                "whodex.v1.SearchService",
+                add_SearchServiceServicer_to_server,
+                _search_servicer(parts),
+                [parts.database.check, parts.indexer.check, parts.analysis.check],
+            ),
         ],
         Authenticator(parts.database, settings.admin_key),
+    )
+
+
+def internal_listener(settings: ServerSettings, parts: Resources) -> Listener:
+    """What the workers and the indexer call."""
+    return Listener(
+        settings.internal_listen,
+        [
+            Service(
+                "whodex.v1.WorkService",
+                add_WorkServiceServicer_to_server,
+                WorkServicer(parts.database),
+                [parts.database.check],
+            ),
+            Service(
+                "whodex.v1.EmbeddingFeedService",
+                add_EmbeddingFeedServiceServicer_to_server,
+                EmbeddingFeedServicer(parts.database, parts.hub),
+                [parts.database.check],
+            ),
+        ],
+        internal_credential(settings.internal_token),
+    )
+
+
+def _search_servicer(parts: Resources) -> SearchServicer:
+    index = Index(IndexServiceStub(parts.indexer.channel))
+    analysis = FaceAnalysis(FaceAnalysisServiceStub(parts.analysis.channel))
+    return SearchServicer(
+        parts.database,
+        SceneSearch(parts.database, index),
+        QueryFaces(parts.database, index, analysis),
     )

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 from uuid import UUID
 
 import grpc
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from api_server.database.schema import CollectionKind, Vector
 from api_server.feed import FeedPosition
@@ -17,10 +21,29 @@ from whodex.v1.error_reason_pb2 import ErrorReason
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceAsyncStub
 from whodex.v1.index_service_pb2_grpc import IndexServiceAsyncStub
 
+_CHECK_TIMEOUT_SECONDS = 2.0
 _KINDS = {
     CollectionKind.PEOPLE: embedding_feed_service_pb2.COLLECTION_KIND_PEOPLE,
     CollectionKind.APPEARANCES: embedding_feed_service_pb2.COLLECTION_KIND_APPEARANCES,
 }
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Another service, as health checks see it."""
+
+    name: str
+    channel: grpc.aio.Channel
+
+    async def check(self) -> None:
+        """Raises `ConnectionError` unless the service says that it is SERVING."""
+        stub: Any = health_pb2_grpc.HealthStub(self.channel)
+        try:
+            response = await stub.Check(health_pb2.HealthCheckRequest(), timeout=_CHECK_TIMEOUT_SECONDS)
+        except grpc.RpcError as error:
+            raise ConnectionError(f"{self.name} does not answer") from error
+        if response.status != health_pb2.HealthCheckResponse.SERVING:
+            raise ConnectionError(f"{self.name} is not ready")
 
 
 class Index:
