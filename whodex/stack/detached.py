@@ -49,7 +49,7 @@ def _wait_until_ready(
         record = state.record()
         if record is not None and record.pid == supervisor.pid:
             observe(record)
-            if record.ready:
+            if record.ready_at is not None:
                 return
         if supervisor.poll() is not None:
             said = state.log(OUTPUT).read_text(encoding="utf-8", errors="replace").strip()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-
 from rich.console import Console
 
 from whodex.stack.state import PartRecord, PartState, StackRecord, StateDirectory
@@ -26,15 +24,13 @@ class Progress:
             if self._shown.get(part.name) != part.state:
                 self._shown[part.name] = part.state
                 self._show_part(part, record)
-        if record.ready and not self._ready_shown:
+        if record.ready_at is not None and not self._ready_shown:
             self._ready_shown = True
-            self._show_ready(record)
+            seconds = (record.ready_at - record.started_at).total_seconds()
+            where = f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}"
+            self._console.print(where, markup=False)
 
     def _show_part(self, part: PartRecord, record: StackRecord) -> None:
         if part.state in NEWS:
             seconds = (part.since - record.started_at).total_seconds()
             self._console.print(f"{seconds:6.1f} s  {part.name:<14} {part.state}", markup=False)
-
-    def _show_ready(self, record: StackRecord) -> None:
-        seconds = (datetime.now(UTC) - record.started_at).total_seconds()
-        self._console.print(f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}")

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
 
 import grpc
 
@@ -46,9 +48,9 @@ async def _supervise(state: StateDirectory, ports: dict[str, int], observe: Obse
     secrets = state.secrets()
     record = StackRecord(pid=os.getpid(), address=f"{LOOPBACK}:{ports['api']}", ports=ports)
 
-    def publish(*, ready: bool = False) -> None:
+    def publish(**changes: Any) -> None:
         nonlocal record
-        record = record.model_copy(update={"parts": supervisor.records, "ready": ready or record.ready})
+        record = record.model_copy(update={"parts": supervisor.records, **changes})
         state.write_record(record)
         observe(record)
 
@@ -59,7 +61,7 @@ async def _supervise(state: StateDirectory, ports: dict[str, int], observe: Obse
             publish()
             await supervisor.start()
             state.write_connection(await _provision(state, record.address, secrets.admin_key))
-            publish(ready=True)
+            publish(ready_at=datetime.now(UTC))
             await supervisor.watch()
     except asyncio.CancelledError:
         if not stopping.is_set():

@@ -92,14 +92,14 @@ class StackRecord(_File):
     Attributes:
         pid: the supervisor.
         address: host:port of the public API.
-        ready: every part is up and `client.json` is written.
+        ready_at: when every part was up and `client.json` written; None before.
     """
 
     pid: int
     address: str
-    ready: bool = False
     ports: dict[str, int]
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    ready_at: datetime | None = None
     parts: list[PartRecord] = []
 
 

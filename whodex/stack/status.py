@@ -48,7 +48,7 @@ def current_status(state: StateDirectory) -> Status:
         return Status(state.root, pid, address=None, ready=False, parts=[])
     parts = asyncio.run(_answering(state, record))
     healthy = all(part.state in {PartState.READY, PartState.DONE} for part in parts)
-    return Status(state.root, pid, record.address, ready=record.ready and healthy, parts=parts)
+    return Status(state.root, pid, record.address, ready=record.ready_at is not None and healthy, parts=parts)
 
 
 def as_json(status: Status) -> str:
