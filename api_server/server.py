@@ -23,6 +23,7 @@ from api_server.search.query_faces import QueryFaces
 from api_server.search.scenes import SceneSearch
 from api_server.search.servicer import SearchServicer
 from api_server.settings import ServerSettings
+from api_server.videos.servicer import VideoServicer
 from api_server.work.servicer import WorkServicer
 from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import internal_credential
@@ -37,6 +38,7 @@ from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_server
 from whodex.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
 from whodex.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
+from whodex.v1.video_service_pb2_grpc import add_VideoServiceServicer_to_server
 from whodex.v1.work_service_pb2_grpc import add_WorkServiceServicer_to_server
 
 
@@ -108,6 +110,12 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
                 "whodex.v1.PeopleService",
                 add_PeopleServiceServicer_to_server,
                 PeopleServicer(parts.database, parts.store, parts.hub),
+                stored,
+            ),
+            Service(
+                "whodex.v1.VideoService",
+                add_VideoServiceServicer_to_server,
+                VideoServicer(parts.database, parts.store, parts.hub),
                 stored,
             ),
             Service(

@@ -10,6 +10,9 @@ from whodex.errors import InvalidArgumentError
 from whodex.v1 import error_reason_pb2
 from whodex.v1.error_reason_pb2 import ErrorReason
 
+# As many first bytes as any of the signatures needs.
+SIGNATURE_BYTES = 12
+
 
 class UploadMessage(Protocol):
     """A message of an upload stream: metadata first, then chunks."""
@@ -74,6 +77,11 @@ class UploadBody:
             self.media_type = self._media_type_of(head)
             yield head
 
+    async def drain(self) -> None:
+        """Reads and checks the rest without keeping it."""
+        async for _ in self:
+            pass
+
     async def _counted_chunks(self) -> AsyncIterator[bytes]:
         async for request in self._requests:
             if not request.HasField("chunk"):
@@ -89,10 +97,6 @@ class UploadBody:
             raise upload_incomplete(f"{self.size_bytes} bytes came, but {self._announced_bytes} were announced")
         if self.size_bytes == 0:
             raise _invalid("The upload holds no bytes. Is the file empty?", error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY)
-
-
-# As many first bytes as any of the signatures needs.
-SIGNATURE_BYTES = 12
 
 
 def upload_incomplete(problem: str) -> InvalidArgumentError:

@@ -1,0 +1,144 @@
+"""How a video comes in: through the store's own stream to disk, then video, content, work and doorbell at once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from uuid import UUID
+
+from google.protobuf.message import Message
+from sqlalchemy import Uuid, bindparam, select, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+from uuid_utils.compat import uuid7
+
+from api_server import work
+from api_server.database.engine import Database
+from api_server.database.rows import AnyRow
+from api_server.database.schema import Library, Video
+from api_server.idempotency import request_uuid, reused
+from api_server.names import LIBRARY, VIDEO, name, not_found
+from api_server.uploads.blobs import discarded_on_refusal, upload_key
+from api_server.uploads.body import UploadBody, UploadMessage
+from api_server.uploads.signatures import video_media_type
+from api_server.videos import videos
+from whodex.errors import AlreadyExistsError
+from whodex.runtime.log import current_correlation_id
+from whodex.runtime.store import ObjectStore
+from whodex.v1 import tasks_pb2
+from whodex.v1.video_service_pb2 import VideoMetadata
+
+MAX_VIDEO_BYTES = 50 << 30
+
+# The request_id is a parameter with a type: a comparison with None would become IS NULL and find other videos.
+_EARLIER = (
+    select(Library.id.label("library_id"), Video.id, Video.content_sha256)
+    .select_from(Library)
+    .outerjoin(Video, (Video.library_id == Library.id) & (Video.request_id == bindparam("request_id", type_=Uuid())))
+    .where(Library.id == bindparam("library_id"))
+)
+_INSERT = text("""
+WITH content AS (
+    INSERT INTO contents (id, library_id, owner_id, key, media_type, size_bytes)
+    VALUES (:content_id, :library_id, :id, :key, :media_type, :size_bytes)
+)
+INSERT INTO videos
+    (id, library_id, display_name, file_name, request_id, state, content_sha256, content_id, size_bytes)
+VALUES (:id, :library_id, :display_name, :file_name, :request_id, 'uploaded', :sha256, :content_id, :size_bytes)
+ON CONFLICT (library_id, request_id) DO NOTHING
+RETURNING *, (SELECT epoch FROM feed_state) AS epoch
+""")
+
+
+class VideoUploader:
+    """Takes videos in."""
+
+    def __init__(self, database: Database, store: ObjectStore) -> None:
+        self._database = database
+        self._store = store
+
+    async def upload(self, library_id: UUID, metadata: VideoMetadata, requests: AsyncIterator[UploadMessage]) -> AnyRow:
+        """Stores a video, or returns the one that this request_id made before.
+
+        Args:
+            library_id: the library.
+            metadata: the stream's first message.
+            requests: the rest of the stream.
+
+        Raises:
+            NotFoundError: there is no such library.
+            InvalidArgumentError: the stream is no whole MP4 file; see `UploadBody`.
+            AlreadyExistsError: REQUEST_ID_REUSED, the request_id stands for another file.
+        """
+        earlier = await self._find_earlier(library_id, metadata)
+        body = UploadBody(
+            requests,
+            announced_bytes=metadata.size_bytes,
+            max_bytes=MAX_VIDEO_BYTES,
+            media_type_of=video_media_type,
+        )
+        if earlier is not None:
+            await body.drain()
+            return await self._same(library_id, metadata, body, earlier)
+        try:
+            return await self._store_new(library_id, metadata, body)
+        except AlreadyExistsError:
+            # Another call with the same request_id was faster.
+            earlier = await self._find_earlier(library_id, metadata)
+            if earlier is None:
+                raise
+            return await self._same(library_id, metadata, body, earlier)
+
+    async def _find_earlier(self, library_id: UUID, metadata: VideoMetadata) -> AnyRow | None:
+        """Makes sure that the library is there; returns the video that the request_id made before, if any."""
+        parameters = {"library_id": library_id, "request_id": request_uuid(metadata.request_id)}
+        async with self._database.reads() as session:
+            row = (await session.execute(_EARLIER, parameters)).one_or_none()
+        if row is None:
+            raise not_found(name(LIBRARY, library_id))
+        return None if row.id is None else row
+
+    async def _same(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody, earlier: AnyRow) -> AnyRow:
+        if earlier.content_sha256 != body.sha256:
+            raise reused(request_uuid(metadata.request_id))
+        async with self._database.reads() as session:
+            return await videos.get(session, library_id, earlier.id)
+
+    async def _store_new(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody) -> AnyRow:
+        content_id = uuid7()
+        key = upload_key(content_id)
+        await self._store.put_stream(key, body)
+        async with discarded_on_refusal(self._store, key), self._database.transaction() as session:
+            return await _insert(session, library_id, metadata, body, content_id)
+
+
+async def _insert(
+    session: AsyncSession, library_id: UUID, metadata: VideoMetadata, body: UploadBody, content_id: UUID
+) -> AnyRow:
+    video_id, key = uuid7(), upload_key(content_id)
+    values = {
+        "id": video_id,
+        "library_id": library_id,
+        "display_name": metadata.display_name or metadata.file_name[:200] or "video",
+        "file_name": metadata.file_name,
+        "request_id": request_uuid(metadata.request_id),
+        "sha256": body.sha256,
+        "content_id": content_id,
+        "key": key,
+        "media_type": body.media_type,
+        "size_bytes": body.size_bytes,
+    }
+    try:
+        row = (await session.execute(_INSERT, values)).one_or_none()
+    except IntegrityError as error:  # the library was deleted while the bytes came in
+        raise not_found(name(LIBRARY, library_id)) from error
+    if row is None:
+        raise reused(request_uuid(metadata.request_id))
+    payload: Message = tasks_pb2.ProcessVideoPayload(video=name(VIDEO, library_id, video_id), content_key=key)
+    await work.enqueue(
+        session,
+        payload,
+        library_id=library_id,
+        resource_id=video_id,
+        correlation_id=current_correlation_id(),
+    )
+    return row

@@ -1,0 +1,135 @@
+"""Videos with their scenes and appearances: read and deleted. How they come in is in `videos.upload`."""
+
+from __future__ import annotations
+
+import struct
+from uuid import UUID
+
+from sqlalchemy import delete, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from api_server import feed, work
+from api_server.contents.deletion import delete_contents
+from api_server.database.rows import AnyRow
+from api_server.database.schema import Appearance, CollectionKind, Content, FeedState, Scene, Video
+from api_server.names import VIDEO, name, not_found
+
+VIDEO_COLUMNS = (
+    Video.id,
+    Video.library_id,
+    Video.display_name,
+    Video.file_name,
+    Video.state,
+    Video.failure_reason,
+    Video.failure_message,
+    Video.failure_retryable,
+    Video.failure_attempts,
+    Video.failure_time,
+    Video.progress,
+    Video.size_bytes,
+    Video.duration_us,
+    Video.width,
+    Video.height,
+    Video.frame_rate,
+    Video.scene_count,
+    Video.appearance_count,
+    Video.create_time,
+    Video.update_time,
+    Video.embedding_sequence,
+    select(FeedState.epoch).scalar_subquery().label("epoch"),
+)
+_APPEARANCE_PLACE = struct.Struct(">q16s")
+
+
+async def get(session: AsyncSession, library_id: UUID, video_id: UUID) -> AnyRow:
+    """Returns a video."""
+    query = select(*VIDEO_COLUMNS).where(Video.id == video_id, Video.library_id == library_id)
+    row = (await session.execute(query)).one_or_none()
+    if row is None:
+        raise not_found(name(VIDEO, library_id, video_id))
+    return row
+
+
+async def list_page(session: AsyncSession, library_id: UUID, *, after: UUID | None, limit: int) -> list[AnyRow]:
+    """Returns up to `limit` videos, oldest first."""
+    query = select(*VIDEO_COLUMNS).where(Video.library_id == library_id).order_by(Video.id).limit(limit)
+    if after is not None:
+        query = query.where(Video.id > after)
+    return list((await session.execute(query)).all())
+
+
+async def list_scenes(session: AsyncSession, video_id: UUID, *, after: int | None, limit: int) -> list[AnyRow]:
+    """Returns up to `limit` scenes of a video in order of time.
+
+    Args:
+        session: where to read.
+        video_id: the video.
+        after: the index of the last scene of the page before.
+        limit: how many at most.
+    """
+    query = (
+        select(
+            Scene.id,
+            Scene.library_id,
+            Scene.video_id,
+            # A row is a tuple, and a tuple has an index of its own.
+            Scene.index.label("scene_index"),
+            Scene.start_us,
+            Scene.end_us,
+            Scene.thumbnail_id,
+            Content.media_type.label("thumbnail_media_type"),
+            Content.size_bytes.label("thumbnail_size_bytes"),
+        )
+        .join(Content, Content.id == Scene.thumbnail_id)
+        .where(Scene.video_id == video_id)
+        .order_by(Scene.index)
+        .limit(limit)
+    )
+    if after is not None:
+        query = query.where(Scene.index > after)
+    return list((await session.execute(query)).all())
+
+
+async def list_appearances(session: AsyncSession, video_id: UUID, *, after: bytes | None, limit: int) -> list[AnyRow]:
+    """Returns up to `limit` appearances of a video in order of time.
+
+    Args:
+        session: where to read.
+        video_id: the video.
+        after: the `appearance_place` of the last one of the page before.
+        limit: how many at most.
+    """
+    query = (
+        select(Appearance.id, Appearance.library_id, Appearance.video_id, Appearance.scene_id, Appearance.record)
+        .add_columns(Appearance.start_us)
+        .where(Appearance.video_id == video_id)
+        .order_by(Appearance.start_us, Appearance.id)
+        .limit(limit)
+    )
+    if after is not None:
+        start_us, id_ = _APPEARANCE_PLACE.unpack(after)
+        query = query.where(tuple_(Appearance.start_us, Appearance.id) > (start_us, UUID(bytes=id_)))
+    return list((await session.execute(query)).all())
+
+
+def appearance_place(row: AnyRow) -> bytes:
+    """What a list of appearances goes on after."""
+    return _APPEARANCE_PLACE.pack(row.start_us, row.id.bytes)
+
+
+async def delete_whole(session: AsyncSession, library_id: UUID, video_id: UUID) -> feed.FeedPosition:
+    """Deletes a video: rows now, embeddings from the feed, blobs by work items; its processing loses its lease.
+
+    Returns:
+        The position from which on an index no longer finds it.
+    """
+    await work.cancel(session, [video_id])
+    # The lock keeps a result that is being applied from adding appearances between the two statements.
+    locked = select(Video.id).where(Video.id == video_id, Video.library_id == library_id).with_for_update()
+    if await session.scalar(locked) is None:
+        raise not_found(name(VIDEO, library_id, video_id))
+    appearances = await session.execute(select(Appearance.id, Appearance.space).where(Appearance.video_id == video_id))
+    tombstones = [feed.Change(CollectionKind.APPEARANCES, row.id, library_id, row.space, None) for row in appearances]
+    await session.execute(delete(Video).where(Video.id == video_id))
+    await delete_contents(session, library_id, [video_id])
+    return await feed.record_changes(session, tombstones)
