@@ -17,6 +17,8 @@ from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
 from api_server.feed.servicer import EmbeddingFeedServicer
 from api_server.libraries.servicer import LibraryServicer
+from api_server.operations.servicer import OperationsServicer
+from api_server.operations.smoke import PublicServices
 from api_server.people.servicer import PeopleServicer
 from api_server.search.peers import FaceAnalysis, Index, Peer
 from api_server.search.query_faces import QueryFaces
@@ -36,6 +38,7 @@ from whodex.v1.embedding_feed_service_pb2_grpc import add_EmbeddingFeedServiceSe
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceStub
 from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_server
+from whodex.v1.operations_service_pb2_grpc import add_OperationsServiceServicer_to_server
 from whodex.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
 from whodex.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
 from whodex.v1.video_service_pb2_grpc import add_VideoServiceServicer_to_server
@@ -97,27 +100,25 @@ async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
 def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     """What clients call."""
     stored = (parts.database.check, parts.store.check)
+    libraries = LibraryServicer(parts.database)
+    people = PeopleServicer(parts.database, parts.store, parts.hub)
+    videos = VideoServicer(parts.database, parts.store, parts.hub)
+    search = _search_servicer(parts)
+    operations = OperationsServicer(
+        parts.database,
+        parts.store,
+        PublicServices(libraries, people, videos, search),
+        settings.smoke_photo,
+        settings.smoke_video,
+    )
     return Listener(
         settings.api_listen,
         [
             Service(
-                "whodex.v1.LibraryService",
-                add_LibraryServiceServicer_to_server,
-                LibraryServicer(parts.database),
-                [parts.database.check],
+                "whodex.v1.LibraryService", add_LibraryServiceServicer_to_server, libraries, [parts.database.check]
             ),
-            Service(
-                "whodex.v1.PeopleService",
-                add_PeopleServiceServicer_to_server,
-                PeopleServicer(parts.database, parts.store, parts.hub),
-                stored,
-            ),
-            Service(
-                "whodex.v1.VideoService",
-                add_VideoServiceServicer_to_server,
-                VideoServicer(parts.database, parts.store, parts.hub),
-                stored,
-            ),
+            Service("whodex.v1.PeopleService", add_PeopleServiceServicer_to_server, people, stored),
+            Service("whodex.v1.VideoService", add_VideoServiceServicer_to_server, videos, stored),
             Service(
                 "whodex.v1.ContentService",
                 add_ContentServiceServicer_to_server,
@@ -127,9 +128,10 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
             Service(
                 "whodex.v1.SearchService",
                 add_SearchServiceServicer_to_server,
-                _search_servicer(parts),
+                search,
                 [parts.database.check, parts.indexer.check, parts.analysis.check],
             ),
+            Service("whodex.v1.OperationsService", add_OperationsServiceServicer_to_server, operations, stored),
         ],
         Authenticator(parts.database, settings.admin_key),
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from whodex.runtime.settings import Address, Secret, Settings
 
 
@@ -20,3 +22,6 @@ class ServerSettings(Settings):
     internal_token: Secret
     # Opens LibraryService and OperationsService.
     admin_key: Secret
+    # Sample media for the smoke test: a picture with one face, and an MP4 in which the same person appears.
+    smoke_photo: Path | None = None
+    smoke_video: Path | None = None
