@@ -125,8 +125,11 @@ def _difference(a: Signature, b: Signature) -> float:
 
 
 def _correlation(a: Signature, b: Signature) -> float:
-    """The best normalised cross-correlation over all shifts up to the margins, -1 to 1."""
-    return max(_best_match(a, b), _best_match(b, a))
+    """The best normalised cross-correlation over all shifts up to the margins, -1 to 1.
+
+    The middle of each picture must be found in the other: a blurred middle is found in many a picture.
+    """
+    return min(_best_match(a, b), _best_match(b, a))
 
 
 def _best_match(field: Signature, picture: Signature) -> float:

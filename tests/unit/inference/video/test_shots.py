@@ -50,6 +50,14 @@ def test_finds_a_cut_in_an_encoded_file(scenery: Scenery, write_mp4: Callable[..
     assert starts == [0, 20 / 25]
 
 
+def test_finds_cuts_to_and_from_a_blur(scenery: Scenery) -> None:
+    """A picture with little structure of its own is like some part of many others, which is no camera move."""
+    blur = np.repeat(np.linspace(40, 200, 320, dtype=np.uint8)[None, :, None], 180, axis=0).repeat(3, axis=2)
+    sharp = part(scenery(3)).copy()
+    sharp[:, :185] = blur[:, 40:225] // 2
+    assert cuts([sharp] * 10 + [blur] * 10 + [sharp] * 10) == [0, 10, 20]
+
+
 def test_finds_cuts_to_and_from_black(scenery: Scenery) -> None:
     black = np.zeros_like(part(scenery(0)))
     assert cuts([part(scenery(0))] * 10 + [black] * 10 + [part(scenery(1))] * 10) == [0, 10, 20]
