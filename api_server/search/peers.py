@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import grpc
@@ -18,8 +18,11 @@ from whodex.errors import DeadlineExceededError, InvalidArgumentError, Unavailab
 from whodex.runtime.embedding import to_proto
 from whodex.v1 import embedding_feed_service_pb2, error_reason_pb2, face_analysis_service_pb2, index_service_pb2
 from whodex.v1.error_reason_pb2 import ErrorReason
-from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceAsyncStub
-from whodex.v1.index_service_pb2_grpc import IndexServiceAsyncStub
+
+if TYPE_CHECKING:
+    # They exist in the stubs' types alone.
+    from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceAsyncStub
+    from whodex.v1.index_service_pb2_grpc import IndexServiceAsyncStub
 
 _CHECK_TIMEOUT_SECONDS = 2.0
 _KINDS = {
