@@ -84,10 +84,14 @@ async def release(database: Database, effects: Effects, leases: Sequence[Lease],
 
 
 async def expire_leases(database: Database, effects: Effects) -> int:
-    """Ends the attempts whose lease has lapsed, up to 100; returns how many.
+    """Ends the attempts whose lease has lapsed; returns how many. They run again at once: the wait was the lease."""
+    count = 0
+    while batch := await _expire_batch(database, effects):
+        count += batch
+    return count
 
-    They run again at once: the wait was the lease.
-    """
+
+async def _expire_batch(database: Database, effects: Effects) -> int:
     async with database.transaction() as session:
         items = [Item.from_row(row) for row in (await session.execute(_EXPIRED)).mappings()]
         ends = [(item, await _end_attempt(session, effects, item, _LEASE_EXPIRED, _NO_DELAY)) for item in items]

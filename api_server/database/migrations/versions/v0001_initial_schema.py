@@ -90,6 +90,13 @@ def _create_embedding_changes() -> None:
         sa.PrimaryKeyConstraint("kind", "id", name=op.f("pk_embedding_changes")),
         sa.UniqueConstraint("sequence", name=op.f("uq_embedding_changes_sequence")),
     )
+    op.create_index(
+        "ix_embedding_changes_tombstones",
+        "embedding_changes",
+        ["change_time"],
+        unique=False,
+        postgresql_where=sa.text("vector IS NULL"),
+    )
 
 
 def _create_embedding_spaces() -> None:

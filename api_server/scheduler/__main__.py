@@ -1,0 +1,3 @@
+from api_server.scheduler.server import main
+
+main()

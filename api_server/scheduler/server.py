@@ -1,0 +1,70 @@
+"""The composition root of the scheduler."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+import grpc.aio
+from sqlalchemy.exc import OperationalError
+
+from api_server.database import migration
+from api_server.database.engine import Database
+from api_server.database.notifications import NotificationHub
+from api_server.scheduler.doorbell import Doorbell
+from api_server.scheduler.duties import Duties
+from api_server.scheduler.leadership import lead
+from api_server.scheduler.settings import SchedulerSettings
+from whodex.runtime.credentials import invalid_credentials
+from whodex.runtime.log import configure_logging
+from whodex.runtime.server import Listener, Service, serve
+from whodex.runtime.settings import load_settings
+from whodex.runtime.store import ObjectStore
+
+
+def main() -> None:
+    """Runs the scheduler until it is told to stop; a schema that does not fit ends it with one line."""
+    configure_logging("scheduler")
+    settings = load_settings(SchedulerSettings)
+    try:
+        migration.check(settings.database_url.get_secret_value())
+    except (migration.SchemaMismatchError, OperationalError) as error:
+        sys.exit(f"cannot start: {str(error).splitlines()[0]}")
+    asyncio.run(run(settings))
+
+
+async def run(settings: SchedulerSettings) -> None:
+    """Leads, or waits to, until SIGTERM or SIGINT."""
+    url = settings.database_url.get_secret_value()
+    database = Database.from_url(url, application="whodex scheduler", pool_size=4)
+    doorbell = Doorbell(settings.broker_url.get_secret_value())
+    hub, store = NotificationHub(url), ObjectStore.from_url(settings.store_url)
+    duties = Duties(database, hub, doorbell, store)
+    background = [asyncio.create_task(hub.run()), asyncio.create_task(lead(url, duties.run))]
+    serving = asyncio.create_task(serve([_health_listener(settings, database, doorbell)]))
+    try:
+        ended, _ = await asyncio.wait([serving, *background], return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            # Of the background tasks only an error ends one, and it ends the process: a supervisor starts it again.
+            task.result()
+    finally:
+        for task in (serving, *background):
+            task.cancel()
+        await asyncio.wait([serving, *background])
+        doorbell.close()
+        await database.close()
+
+
+def _health_listener(settings: SchedulerSettings, database: Database, doorbell: Doorbell) -> Listener:
+    checks = [database.check, doorbell.check]
+    return Listener(settings.scheduler_health_listen, [Service("scheduler", _no_methods, None, checks)], _nobody)
+
+
+def _no_methods(servicer: None, server: grpc.aio.Server) -> None:
+    """The scheduler answers health checks only."""
+
+
+async def _nobody(method: str, metadata: Mapping[str, Any]) -> NoReturn:  # noqa: ARG001
+    raise invalid_credentials()
