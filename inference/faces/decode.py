@@ -91,7 +91,7 @@ def decode_image(data: bytes) -> DecodedImage:
             _check_size(image)
             return _decode(image)
     # What Pillow's readers raise at damaged bytes, seen by flipping and cutting bytes of all three formats.
-    except (OSError, SyntaxError, ValueError, struct.error) as error:
+    except (ArithmeticError, LookupError, OSError, SyntaxError, ValueError, struct.error) as error:
         raise UnreadableImageError(
             f"The {image_format} picture is damaged or incomplete; upload an intact copy."
         ) from error
