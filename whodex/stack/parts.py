@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from whodex.stack import postgres, probes, valkey
+from whodex.stack import postgres, probes, smoke_media, valkey
 from whodex.stack.ports import LOOPBACK
 from whodex.stack.probes import Probe
 from whodex.stack.state import Secrets, StateDirectory
@@ -80,6 +80,8 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
         "WHODEX_ANALYSIS_ADDRESS": address["analysis"],
         "WHODEX_SCHEDULER_HEALTH_LISTEN": address["scheduler_health"],
         "WHODEX_ADMIN_KEY": secrets.admin_key,
+        "WHODEX_SMOKE_PHOTO": str(smoke_media.photo_path()),
+        "WHODEX_SMOKE_VIDEO": str(smoke_media.clip_path()),
     }
 
 
@@ -133,6 +135,12 @@ def _foundations(
 def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part]:
     return [
         Part(
+            name="smoke_media",
+            command=_module("whodex.stack.smoke_clip"),
+            probe=None,
+            environment=_environment(settings),
+        ),
+        Part(
             name="migrations",
             command=_module("api_server.database", "upgrade"),
             probe=None,
@@ -148,7 +156,6 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Par
             environment=_environment(
                 settings,
                 "WHODEX_DATABASE_URL",
-                "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
                 "WHODEX_API_LISTEN",
                 "WHODEX_INTERNAL_LISTEN",
@@ -156,8 +163,10 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Par
                 "WHODEX_INDEXER_ADDRESS",
                 "WHODEX_ANALYSIS_ADDRESS",
                 "WHODEX_ADMIN_KEY",
+                "WHODEX_SMOKE_PHOTO",
+                "WHODEX_SMOKE_VIDEO",
             ),
-            after=("migrations", "valkey"),
+            after=("migrations",),
             port=ports["api"],
         ),
         Part(

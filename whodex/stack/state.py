@@ -22,7 +22,8 @@ DEFAULT_STATE_DIR = Path(".whodex")
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # A file may come from a later version that knows more.
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
 
 _FileT = TypeVar("_FileT", bound=_File)

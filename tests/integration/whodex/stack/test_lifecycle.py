@@ -26,7 +26,7 @@ def test_every_part_answers(stack: Stack) -> None:
     status = json.loads(shown.stdout)
     assert status["ready"] is True
     assert {part["state"] for part in status["parts"]} == {"ready", "done"}
-    assert len(status["parts"]) == len({part["name"] for part in status["parts"]}) == 10
+    assert len(status["parts"]) == len({part["name"] for part in status["parts"]}) == 11
 
 
 def test_it_is_ready_within_20_seconds(stack: Stack) -> None:

@@ -1,0 +1,52 @@
+"""The local stack and the services meet in environment variables, which no type checker sees."""
+
+from pathlib import Path
+
+import pytest
+
+from api_server.database.command_line import DatabaseSettings
+from api_server.scheduler.settings import SchedulerSettings
+from api_server.settings import ServerSettings
+from indexer.settings import IndexerSettings
+from inference.analysis.settings import AnalysisSettings
+from inference.worker.settings import WorkerSettings
+from whodex.runtime.settings import Settings
+from whodex.stack.parts import PORT_NAMES, Part, all_parts
+from whodex.stack.state import Secrets, StateDirectory
+
+READERS: dict[str, type[Settings]] = {
+    "migrations": DatabaseSettings,
+    "api_server": ServerSettings,
+    "scheduler": SchedulerSettings,
+    "indexer": IndexerSettings,
+    "analysis": AnalysisSettings,
+    "photo_worker": WorkerSettings,
+    "video_worker": WorkerSettings,
+}
+
+
+@pytest.fixture
+def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
+    monkeypatch.delenv("WHODEX_STATE_DIR", raising=False)
+    ports = {name: 7700 + offset for offset, name in enumerate(PORT_NAMES)}
+    state = StateDirectory(tmp_path)
+    return {part.name: part for part in all_parts(state, ports, Secrets())}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_service_is_given_what_it_reads_and_nothing_else(parts: dict[str, Part], name: str) -> None:
+    read = {f"WHODEX_{field.upper()}" for field in READERS[name].model_fields}
+    given = {variable for variable in parts[name].environment if variable.startswith("WHODEX_")}
+    assert given == read
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_a_service_accepts_the_values(parts: dict[str, Part], name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, value in parts[name].environment.items():
+        monkeypatch.setenv(variable, value)
+    READERS[name]()
+
+
+def test_every_python_process_is_covered(parts: dict[str, Part]) -> None:
+    python = {name for name, part in parts.items() if part.command[2:3] == ("-m",)}
+    assert python - {"triton", "smoke_media"} == set(READERS)
