@@ -21,7 +21,7 @@ Apply = Callable[[AsyncSession, Sequence[Completed]], Awaitable[None]]
 
 
 class UnappliedTaskError(Exception):
-    """A declared task's result would have no effect, or an effect belongs to no declared task."""
+    """A declared task's result would have no effect."""
 
 
 @dataclass(frozen=True)
@@ -54,17 +54,18 @@ EFFECTS: Mapping[type[Message], TaskEffect] = {
 }
 
 
-def effects_by_task() -> Mapping[str, TaskEffect]:
+def effects_by_task(effects: Mapping[type[Message], TaskEffect] = EFFECTS) -> Mapping[str, TaskEffect]:
     """Returns the effect of each declared task by its Celery name.
 
     Raises:
-        UnappliedTaskError: the declarations and the effects do not match.
+        UnappliedTaskError: a declared task has no effect.
+        TypeError: an effect belongs to a message that is not the payload of a task.
     """
-    effects = {declaration_of(payload()).name: effect for payload, effect in EFFECTS.items()}
-    missing = sorted(declared_tasks().keys() - effects.keys())
+    by_task = {declaration_of(payload()).name: effect for payload, effect in effects.items()}
+    missing = sorted(declared_tasks().keys() - by_task.keys())
     if missing:
         raise UnappliedTaskError(
             f"declared tasks whose results nobody applies: {', '.join(missing)}; "
             "add them to api_server/results/registry.py"
         )
-    return effects
+    return by_task

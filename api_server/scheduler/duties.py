@@ -35,6 +35,7 @@ _LAST_BACKOFF_SECONDS = 8.0
 _log = get_logger()
 
 Step = Callable[[], Awaitable[Any]]
+Sleep = Callable[[float], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Duties:
                 )
 
 
-async def repeat(name: str, step: Step, pause: Step) -> NoReturn:
+async def repeat(name: str, step: Step, pause: Step, *, sleep: Sleep = asyncio.sleep) -> NoReturn:
     """Runs a step for ever. While a dependency is away it waits longer each time, and says so once."""
     backoff_seconds = _FIRST_BACKOFF_SECONDS
     while True:
@@ -89,7 +90,7 @@ async def repeat(name: str, step: Step, pause: Step) -> NoReturn:
         except (TransientError, BrokerUnavailableError) as error:
             if backoff_seconds == _FIRST_BACKOFF_SECONDS:
                 _log.warning(f"{name} waits for a dependency", why=str(error))
-            await asyncio.sleep(backoff_seconds)
+            await sleep(backoff_seconds)
             backoff_seconds = min(2 * backoff_seconds, _LAST_BACKOFF_SECONDS)
             continue
         if backoff_seconds > _FIRST_BACKOFF_SECONDS:

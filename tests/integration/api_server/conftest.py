@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import numpy as np
 import psycopg
 import pytest
+import redis
 from google.protobuf import any_pb2
 from google.protobuf.message import Message
 from sqlalchemy import insert, make_url, text
@@ -40,7 +43,7 @@ from api_server.work.heartbeat import heartbeat
 from api_server.work.items import Item, Lease
 from api_server.work.staging import stage
 from whodex.runtime.embedding import to_proto
-from whodex.stack import postgres
+from whodex.stack import postgres, valkey
 from whodex.stack.state import StateDirectory
 from whodex.v1 import embedding_pb2, geometry_pb2, person_pb2, tasks_pb2
 from whodex.v1.failure_pb2 import FailureReason
@@ -58,9 +61,7 @@ def migrated_database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     state.create()
     password = state.secrets().postgres_password
     postgres.prepare(state, password)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
+    port = _free_port()
     with _server(state, port):
         url = postgres.url(port, password)
         migration.upgrade(url)
@@ -99,6 +100,75 @@ def database_url(migrated_database_url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}")
         yield url.set(database=name).render_as_string(hide_password=False)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+class Broker:
+    """A Valkey of our own, which a test may stop and start again."""
+
+    def __init__(self, state: StateDirectory) -> None:
+        self._port = _free_port()
+        self._password = state.secrets().valkey_password
+        valkey.prepare(state, self._port, self._password)
+        self._command = valkey.command(state)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """For Celery."""
+        return valkey.url(self._port, self._password)
+
+    def start(self) -> None:
+        """Starts it; returns when it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 30
+        while not self._answers():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Stops it, with its data kept."""
+        if self._process is not None:
+            self._process.terminate()
+            self._process.wait(timeout=30)
+
+    def messages(self, queue: str) -> list[str]:
+        """The tasks that the messages in a queue name, the oldest first."""
+        with self._client() as client:
+            bodies = client.lrange(queue, 0, -1)
+        return [json.loads(body)["headers"]["task"] for body in reversed(bodies)]
+
+    def flush(self) -> None:
+        """Loses every message."""
+        with self._client() as client:
+            client.flushall()
+
+    def _answers(self) -> bool:
+        try:
+            with self._client() as client:
+                return bool(client.ping())
+        except redis.ConnectionError:
+            return False
+
+    def _client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    """An empty broker."""
+    state = StateDirectory(tmp_path / "broker")
+    state.create()
+    broker = Broker(state)
+    broker.start()
+    yield broker
+    broker.stop()
 
 
 @pytest.fixture
