@@ -7,6 +7,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex.v1.embedding_pb2 import FalseMatchRate, Threshold
 from whodex.v1.failure_pb2 import Failure, FailureReason
+from whodex.v1.geometry_pb2 import Box
 from whodex.v1.person_pb2 import Person, ReferencePhoto
 from whodex.v1.video_pb2 import Video
 
@@ -47,6 +48,17 @@ def offset(duration: Duration) -> str:
     hours, minutes = divmod(minutes, 60)
     seconds = f"{rest / 10:04.1f}"
     return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+def corners(box: Box) -> str:
+    """left,top,right,bottom in whole pixels."""
+    return f"{box.left:.0f},{box.top:.0f},{box.right:.0f},{box.bottom:.0f}"
+
+
+def parse_box(text: str) -> Box:
+    """The box of left,top,right,bottom; ValueError when it is not four numbers."""
+    left, top, right, bottom = map(float, text.split(","))
+    return Box(left=left, top=top, right=right, bottom=bottom)
 
 
 def size(count: int) -> str:

@@ -10,7 +10,6 @@ from typing import Annotated, Literal, TypeVar
 import typer
 from google.protobuf.json_format import MessageToJson
 from google.protobuf.message import Message
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -48,7 +47,7 @@ def merge_pages(pages: Iterable[PageT], into: PageT) -> PageT:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Prints a table on standard output; a column whose name starts with `#` holds numbers."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.startswith("#") else "left"
         table.add_column(column.removeprefix("#"), justify=justify, no_wrap=column == "Id")

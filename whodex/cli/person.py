@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from whodex.cli.formats import failure_reason, moment, resource_id, state_of
+from whodex.cli.formats import failure_reason, moment, parse_box, resource_id, state_of
 from whodex.cli.output import (
     Output,
     OutputOption,
@@ -24,6 +24,7 @@ from whodex.cli.session import connect
 from whodex.cli.transfers import retried, upload_progress, wait_progress
 from whodex.client import Client
 from whodex.errors import InvalidArgumentError
+from whodex.v1.geometry_pb2 import Box
 from whodex.v1.people_service_pb2 import (
     CreatePersonResponse,
     GetReferencePhotoResponse,
@@ -103,18 +104,28 @@ def delete(context: typer.Context, person: PersonArgument, output: OutputOption 
 
 
 @app.command("add-photo")
-def add_photo(
+def add_photo(  # noqa: PLR0913 - each is an argument of the command line
     context: typer.Context,
     person: PersonArgument,
     files: Annotated[list[Path], typer.Argument(metavar="FILE", exists=True, dir_okay=False, readable=True)],
+    face_box: Annotated[
+        Box | None,
+        typer.Option(
+            parser=parse_box,
+            metavar="LEFT,TOP,RIGHT,BOTTOM",
+            help="Which face, when a photo shows several; `whodex identify` prints the boxes.",
+        ),
+    ] = None,
     output: OutputOption = Output.TABLE,
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")] = False,
 ) -> None:
     """Upload photos that show a person's face: JPEG, PNG or WebP, up to 32 MiB each."""
+    if face_box and len(files) > 1:
+        raise typer.BadParameter("a box belongs to one photo: give one FILE with it", param_hint="--face-box")
     with connect(context) as client:
         name = find_person(client, person).name
-        photos = [photo for file in files if (photo := _upload(client, name, file))]
+        photos = [photo for file in files if (photo := _upload(client, name, file, face_box))]
         if wait:
             photos = _wait(client, photos)
     if output is Output.JSON:
@@ -128,12 +139,14 @@ def add_photo(
         raise typer.Exit(1)
 
 
-def _upload(client: Client, person: str, file: Path) -> ReferencePhoto | None:
+def _upload(client: Client, person: str, file: Path, face_box: Box | None) -> ReferencePhoto | None:
     """None when the server refuses this file: the others are uploaded all the same."""
     try:
         with upload_progress(file.name) as progress:
             return retried(
-                lambda request_id: client.people.upload_photo(person, file, request_id=request_id, progress=progress)
+                lambda request_id: client.people.upload_photo(
+                    person, file, face_box=face_box, request_id=request_id, progress=progress
+                )
             )
     except InvalidArgumentError as error:
         print_error(f"{file}: {error.message}", error.reason_name)
@@ -173,6 +186,6 @@ def _photo_row(photo: ReferencePhoto) -> tuple[str, ...]:
         f"{photo.width}x{photo.height}" if photo.width else "",
         f"{quality.face_size_px:.0f}" if measured else "",
         f"{quality.sharpness:.0f}" if measured else "",
-        f"{quality.detection_score:.2f}" if measured else "",
+        f"{quality.detection_score:.3f}" if measured else "",
         resource_id(photo.name),
     )

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from whodex.cli.formats import RATES, offset, threshold_line
+from whodex.cli.formats import RATES, corners, offset, threshold_line
 from whodex.cli.output import Output, OutputOption, merge_pages, print_json, print_line, print_table
 from whodex.cli.resources import find_person
 from whodex.cli.session import connect
 from whodex.v1.embedding_pb2 import FalseMatchRate
-from whodex.v1.geometry_pb2 import Box
 from whodex.v1.person_pb2 import Person
 from whodex.v1.search_service_pb2 import (
     IdentifiedFace,
@@ -137,12 +136,8 @@ def _evidence(person: PersonInScene) -> str:
 
 def _face_row(number: int, face: IdentifiedFace) -> tuple[str, ...]:
     verdict = IdentifiedFace.Verdict.Name(face.verdict).removeprefix("VERDICT_")
-    return (str(number), _corners(face.box), verdict, "; ".join(map(_candidate, face.candidates)))
+    return (str(number), corners(face.box), verdict, "; ".join(map(_candidate, face.candidates)))
 
 
 def _candidate(candidate: PersonCandidate) -> str:
     return f"{candidate.person.display_name} {candidate.similarity:.3f}{' *' if candidate.matches else ''}"
-
-
-def _corners(box: Box) -> str:
-    return f"{box.left:.0f},{box.top:.0f} {box.right:.0f},{box.bottom:.0f}"

@@ -13,6 +13,7 @@ from typer.testing import Result
 from whodex.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from whodex.v1 import error_reason_pb2
 from whodex.v1.failure_pb2 import FAILURE_REASON_NO_FACE, Failure
+from whodex.v1.geometry_pb2 import Box
 from whodex.v1.people_service_pb2 import (
     CreatePersonResponse,
     GetPersonRequest,
@@ -168,6 +169,24 @@ def test_waiting_for_a_photo_that_fails_prints_its_sentence(api: ScriptedApi, wh
         "STATE_FAILED",
     ]
     assert "2.jpg: No face was found; use a photo that shows one. [NO_FACE]" in result.stderr
+
+
+def test_a_face_is_chosen_by_its_box(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+
+    assert whodex("person", "add-photo", "Ada", photo, "--face-box", "1,2,30.5,40").exit_code == 0
+    (messages,) = api.requests("UploadReferencePhoto")
+    assert messages[0].metadata.face_box == Box(left=1, top=2, right=30.5, bottom=40)
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--face-box", "1,2,3"], ["--face-box", "1,2,3,x"], ["--face-box", "1,2,3,4", __file__]]
+)
+def test_a_box_that_is_none_or_is_for_several_photos_is_a_usage_error(
+    api: ScriptedApi, whodex: Whodex, photo: Path, arguments: list[str]
+) -> None:
+    assert whodex("person", "add-photo", "Ada", photo, *arguments).exit_code == 2
+    assert not api.calls
 
 
 def test_a_refused_file_does_not_keep_the_others_back(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:

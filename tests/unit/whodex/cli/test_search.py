@@ -124,7 +124,7 @@ def test_identify_names_the_candidates_of_each_face(api: ScriptedApi, whodex: Wh
 
     output = whodex("identify", image).stdout
 
-    assert all(text in output for text in ("1,2 30,40", "KNOWN", "Ada 0.750 *; Bo 0.125", "UNKNOWN"))
+    assert all(text in output for text in ("1,2,30,40", "KNOWN", "Ada 0.750 *; Bo 0.125", "UNKNOWN"))
     assert api.requests("IdentifyFaces")[0].image == b"jpeg"
 
 
