@@ -94,6 +94,7 @@ async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
             )
         finally:
             listening.cancel()
+            await asyncio.wait([listening])
             await database.close()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -62,10 +64,14 @@ class Database:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session whose work is committed at the end of the block, and rolled back if it raises."""
+        """A session whose work is committed at the end of the block, and rolled back if it raises.
+
+        A cancelled call does not interrupt the commit: nobody would know whether it happened.
+        """
         with _unavailable_when_silent():
-            async with AsyncSession(self._transactions, expire_on_commit=False) as session, session.begin():
+            async with AsyncSession(self._transactions, expire_on_commit=False) as session:
                 yield session
+                await _to_the_end(session.commit())
 
     @asynccontextmanager
     async def reads(self) -> AsyncIterator[AsyncSession]:
@@ -90,6 +96,14 @@ class Database:
         """Closes the pools."""
         await self._transactions.dispose()
         await self._single_reads.dispose()
+
+
+async def _to_the_end(operation: Coroutine[Any, Any, None]) -> None:
+    task = asyncio.create_task(operation)
+    while not task.done():
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.shield(task)
+    task.result()
 
 
 class _unavailable_when_silent:  # noqa: N801 - reads as the `with` statement that it is

@@ -349,9 +349,7 @@ class EmbeddingChange(Base):
 
     __tablename__ = "embedding_changes"
     # What the scheduler forgets after a while.
-    __table_args__ = (
-        Index("ix_embedding_changes_tombstones", "change_time", postgresql_where=text("vector IS NULL")),
-    )
+    __table_args__ = (Index("ix_embedding_changes_tombstones", "change_time", postgresql_where=text("vector IS NULL")),)
 
     kind: Mapped[CollectionKind] = mapped_column(_enum(CollectionKind), primary_key=True)
     # The person or the appearance.

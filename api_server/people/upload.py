@@ -116,9 +116,10 @@ class PhotoUploader:
     ) -> AnyRow:
         content_id = uuid7()
         key = upload_key(content_id)
-        await self._store.put(key, data)
-        async with discarded_on_refusal(self._store, key), self._database.transaction() as session:
-            return await _insert(session, person, metadata, body, content_id)
+        async with discarded_on_refusal(self._store, key):
+            await self._store.put(key, data)
+            async with self._database.transaction() as session:
+                return await _insert(session, person, metadata, body, content_id)
 
 
 async def _insert(

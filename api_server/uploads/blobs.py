@@ -17,15 +17,15 @@ def upload_key(content_id: UUID) -> str:
 
 @contextlib.asynccontextmanager
 async def discarded_on_refusal(store: ObjectStore, key: str) -> AsyncIterator[None]:
-    """Deletes the blob when the block, which makes its row, is refused.
+    """Deletes the blob when the block, which stores it and makes its row, is refused or cancelled.
 
-    When the database does not answer, or the call is cancelled, the row may be there all the same: then the blob stays,
-    and the garbage collection decides.
+    When the database does not answer, the row may be there all the same: then the blob stays, and the garbage
+    collection decides.
     """
     try:
         yield
     except UnavailableError:
         raise
-    except Exception:
+    except BaseException:
         await store.delete([key])
         raise

@@ -106,9 +106,10 @@ class VideoUploader:
     async def _store_new(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody) -> AnyRow:
         content_id = uuid7()
         key = upload_key(content_id)
-        await self._store.put_stream(key, body)
-        async with discarded_on_refusal(self._store, key), self._database.transaction() as session:
-            return await _insert(session, library_id, metadata, body, content_id)
+        async with discarded_on_refusal(self._store, key):
+            await self._store.put_stream(key, body)
+            async with self._database.transaction() as session:
+                return await _insert(session, library_id, metadata, body, content_id)
 
 
 async def _insert(
