@@ -68,6 +68,7 @@ def as_table(status: Status) -> RenderableType:
     if status.pid is None:
         return f"No stack is running with the state in {status.state_dir}."
     table = Table("part", "state", "pid", "port", "restarts", "uptime", "log", box=None, pad_edge=False)
+    table.columns[-1].overflow = "fold"
     for part in status.parts:
         table.add_row(
             part.name,
