@@ -161,6 +161,12 @@ def _free_port() -> int:
 
 
 @pytest.fixture
+def free_port() -> int:
+    """A port that nothing listens on."""
+    return _free_port()
+
+
+@pytest.fixture
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """An empty broker."""
     state = StateDirectory(tmp_path / "broker")
