@@ -22,22 +22,6 @@ def normalise(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(embeddings / lengths, np.float32)
 
 
-def weighted_mean(embeddings: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average embeddings of one person, the better ones counting more.
-
-    Args:
-        embeddings: float32 (N, D), N at least 1, rows of length 1.
-        weights: float32 (N,), at least 0, not all 0.
-
-    Returns:
-        float32 (D,) of length 1.
-
-    Raises:
-        ValueError: the embeddings cancel each other out.
-    """
-    return normalise(np.asarray(weights @ embeddings, np.float32))
-
-
 def cosine_similarity(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float32]:
     """Compare embeddings of length 1.
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from inference.faces.embedding import cosine_similarity, normalise, weighted_mean
+from inference.faces.embedding import cosine_similarity, normalise
 
 vectors = arrays(np.float32, (4, 16), elements=st.floats(-100, 100, width=32)).filter(
     lambda rows: (np.linalg.norm(rows, axis=1) > 1e-2).all()
@@ -25,22 +25,6 @@ def test_normalised_rows_have_length_one_and_keep_their_direction(rows: np.ndarr
 def test_what_has_no_direction_is_refused(value: float):
     with pytest.raises(ValueError, match="not finite"):
         normalise(np.full((1, 4), value, np.float32))
-
-
-def test_mean_leans_to_the_heavier_embedding():
-    axes = np.eye(2, dtype=np.float32)
-    np.testing.assert_allclose(weighted_mean(axes, np.array([3, 4], np.float32)), [0.6, 0.8], rtol=1e-6)
-
-
-def test_mean_of_one_is_itself():
-    one = normalise(np.array([[1, 2, 2]], np.float32))
-    np.testing.assert_allclose(weighted_mean(one, np.array([0.3], np.float32)), one[0], rtol=1e-6)
-
-
-def test_embeddings_that_cancel_out_have_no_mean():
-    opposite = np.array([[1, 0], [-1, 0]], np.float32)
-    with pytest.raises(ValueError, match="length zero"):
-        weighted_mean(opposite, np.ones(2, np.float32))
 
 
 @given(vectors)
