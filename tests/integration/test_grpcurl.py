@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import subprocess
@@ -12,9 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from google.protobuf.json_format import Parse
 
 from whodex.client import Client
 from whodex.demo.samples import pull_samples, sample
+from whodex.v1.people_service_pb2 import CreatePersonResponse, ListPeopleResponse
+from whodex.v1.search_service_pb2 import SearchScenesResponse
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Stack
@@ -63,10 +65,10 @@ def test_the_readmes_four_calls_work(environment: dict[str, str]) -> None:
     assert [process.returncode for process in processes] == [0] * 4, [process.stderr for process in processes]
     services, created, listed, found = (process.stdout for process in processes)
     assert "whodex.v1.PeopleService" in services.splitlines()
-    person = json.loads(created)["person"]
-    assert person["displayName"] == "Grace Hopper"
-    assert person["name"] in [other["name"] for other in json.loads(listed)["people"]]
-    assert json.loads(found)["threshold"]["similarity"] > 0
+    person = Parse(created, CreatePersonResponse()).person
+    assert person.display_name == "Grace Hopper"
+    assert person.name in [other.name for other in Parse(listed, ListPeopleResponse()).people]
+    assert Parse(found, SearchScenesResponse()).threshold.similarity > 0
 
 
 def test_a_call_without_a_key_is_refused_with_its_reason(environment: dict[str, str]) -> None:

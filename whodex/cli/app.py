@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from whodex.cli import doctor, key, library, operations, person, search, video
+from whodex.cli.resources import library_name
 from whodex.cli.root import RootGroup
 from whodex.cli.session import Target
 from whodex.stack.state import STATE_DIR_VARIABLE
@@ -38,7 +39,7 @@ def choose_target(
         str | None, typer.Option(help="host:port of the server. Default: WHODEX_ADDRESS, else the local stack.")
     ] = None,
     library: Annotated[
-        str | None, typer.Option(help="libraries/... to use. Default: WHODEX_LIBRARY, else the local stack's.")
+        str | None, typer.Option(help="Id or resource name. Default: WHODEX_LIBRARY, else the local stack's.")
     ] = None,
     state_dir: Annotated[
         Path | None, typer.Option(help=f"Of the local stack. Default: {STATE_DIR_VARIABLE}, else ./.whodex.")
@@ -51,4 +52,4 @@ def choose_target(
     if state_dir:
         # The commands that other packages add find it there as well.
         os.environ[STATE_DIR_VARIABLE] = str(state_dir)
-    context.obj = Target(address=address, library=library)
+    context.obj = Target(address=address, library=library_name(library) if library else None)

@@ -50,7 +50,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         justify: Literal["left", "right"] = "right" if column.startswith("#") else "left"
-        table.add_column(column.removeprefix("#"), justify=justify, no_wrap=column == "Id")
+        # Folded rather than cut; an id stays whole, so that it can be copied.
+        table.add_column(column.removeprefix("#"), justify=justify, overflow="fold", no_wrap=column == "Id")
     for row in rows:
         table.add_row(*(printable(cell) for cell in row))
     width = None if sys.stdout.isatty() else PIPE_WIDTH

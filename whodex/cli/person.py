@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from whodex.cli.formats import failure_reason, moment, parse_box, resource_id, state_of
+from whodex.cli.formats import failure_reason, parse_box, resource_id, state_of
 from whodex.cli.output import (
     Output,
     OutputOption,
@@ -38,8 +38,8 @@ app = typer.Typer(no_args_is_help=True, help="People and their reference photos.
 PersonArgument = Annotated[
     str, typer.Argument(metavar="PERSON", help="A name that only one person has, an id, or a resource name.")
 ]
-PEOPLE_COLUMNS = ("Name", "State", "#Photos", "#Ready", "Created", "Id")
-PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score", "Id")
+PEOPLE_COLUMNS = ("Name", "State", "#Ready photos", "Id")
+PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score")
 
 
 @app.command()
@@ -170,9 +170,7 @@ def _person_row(person: Person) -> tuple[str, ...]:
     return (
         person.display_name,
         state_of(person),
-        str(person.photo_count),
-        str(person.ready_photo_count),
-        moment(person.create_time),
+        f"{person.ready_photo_count} of {person.photo_count}",
         resource_id(person.name),
     )
 
@@ -187,5 +185,4 @@ def _photo_row(photo: ReferencePhoto) -> tuple[str, ...]:
         f"{quality.face_size_px:.0f}" if measured else "",
         f"{quality.sharpness:.0f}" if measured else "",
         f"{quality.detection_score:.3f}" if measured else "",
-        resource_id(photo.name),
     )

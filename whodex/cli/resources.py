@@ -38,7 +38,7 @@ def key_name(client: Client, key: str) -> str:
 
 
 def library_name(library: str) -> str:
-    """The same for a library."""
+    """The resource name of a library's resource name or id."""
     return library if library.startswith("libraries/") else f"libraries/{library}"
 
 

@@ -30,8 +30,8 @@ from whodex.v1.video_service_pb2 import GetVideoResponse, ListVideosResponse, Up
 app = typer.Typer(no_args_is_help=True, help="Videos and their scenes.")
 
 VideoArgument = Annotated[str, typer.Argument(metavar="VIDEO", help="Id or resource name.")]
-VIDEO_COLUMNS = ("Title", "State", "#Size", "#Duration", "#Scenes", "#Appearances", "Created", "Id")
-SCENE_COLUMNS = ("#Scene", "#From", "#To", "#Appearances", "Id")
+VIDEO_COLUMNS = ("Title", "State", "#Duration", "#Scenes", "Id")
+SCENE_COLUMNS = ("#Scene", "#From", "#To", "#Appearances")
 # A film of some hours, on a slow machine, behind others in the queue.
 WAIT_SECONDS = 24 * 3600.0
 
@@ -83,6 +83,7 @@ def show(context: typer.Context, video: VideoArgument, output: OutputOption = Ou
             print_json(GetVideoResponse(video=found))
             return
         print_table(VIDEO_COLUMNS, [_video_row(found)])
+        print_line(_details(found))
         if found.state == Video.STATE_FAILED:
             print_line(f"{found.failure.message} [{failure_reason(found.failure)}]")
         if found.scene_count:
@@ -127,13 +128,17 @@ def _video_row(video: Video) -> tuple[str, ...]:
     return (
         video.display_name,
         state,
-        size(video.size_bytes),
         offset(video.duration) if processed else "",
         str(video.scene_count) if processed else "",
-        str(video.appearance_count) if processed else "",
-        moment(video.create_time),
         resource_id(video.name),
     )
+
+
+def _details(video: Video) -> str:
+    details = [f"uploaded {moment(video.create_time)}", size(video.size_bytes)]
+    if video.width:
+        details += [f"{video.width}x{video.height}", f"{video.frame_rate:g} frames/s"]
+    return ", ".join(details)
 
 
 def _scene_rows(scenes: Iterable[Scene], appearances: Iterable[Appearance]) -> Iterable[tuple[str, ...]]:
@@ -144,7 +149,6 @@ def _scene_rows(scenes: Iterable[Scene], appearances: Iterable[Appearance]) -> I
             offset(scene.start_offset),
             offset(scene.end_offset),
             str(count[scene.name]),
-            resource_id(scene.name),
         )
         for scene in scenes
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,15 +58,18 @@ def find_configuration(
         state_dir: the state directory of a local stack; None: `WHODEX_STATE_DIR`, else `./.whodex`.
 
     Raises:
-        ConfigurationError: nothing gives an address.
+        ConfigurationError: nothing gives an address, or what names the library is no resource name.
     """
     local = _find_stack(None if state_dir is None else Path(state_dir))
     server = _find_address(address, local)
     stack = local if local.address == server.address else server
+    library = library or os.environ.get(LIBRARY_VARIABLE) or stack.library
+    if library and not re.fullmatch(r"libraries/[^/]+", library):
+        raise ConfigurationError(f'"{library}" names no library: that looks like libraries/ and an id.')
     return Configuration(
         address=server.address,
         source=server.source,
-        library=library or os.environ.get(LIBRARY_VARIABLE) or stack.library,
+        library=library,
         api_key=api_key or os.environ.get(API_KEY_VARIABLE) or stack.api_key,
         admin_key=admin_key or os.environ.get(ADMIN_KEY_VARIABLE) or stack.admin_key,
     )

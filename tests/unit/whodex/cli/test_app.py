@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 Whodex = Callable[..., Result]
 
+OTHER_LIBRARY = "00000000-0000-0000-0000-000000000001"
+
 PLUGIN = """
 import typer
 
@@ -92,11 +94,10 @@ def test_the_state_directory_option_reaches_every_command(
     assert api.requests("ListPeople")[0].parent == api.library
 
 
-def test_the_address_and_library_options_override_the_environment(api: ScriptedApi, whodex: Whodex) -> None:
-    other = "libraries/00000000-0000-0000-0000-000000000001"
-
+@pytest.mark.parametrize("other", [f"libraries/{OTHER_LIBRARY}", OTHER_LIBRARY])
+def test_the_address_and_library_options_override_the_environment(api: ScriptedApi, whodex: Whodex, other: str) -> None:
     assert whodex("--address", api.address, "--library", other, "person", "list").exit_code == 0
-    assert api.requests("ListPeople")[0].parent == other
+    assert api.requests("ListPeople")[0].parent == f"libraries/{OTHER_LIBRARY}"
 
 
 def test_no_option_takes_a_key(whodex: Whodex) -> None:

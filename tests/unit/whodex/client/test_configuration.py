@@ -49,7 +49,7 @@ def test_the_environment_overrides_the_state_directory(state_dir: Path, monkeypa
 
 def test_an_argument_overrides_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("WHODEX_ADDRESS", "WHODEX_API_KEY", "WHODEX_ADMIN_KEY", "WHODEX_LIBRARY"):
-        monkeypatch.setenv(name, "environment")
+        monkeypatch.setenv(name, "of the environment")
 
     found = find_configuration(address="host:1", library=LIBRARY, api_key="mine", admin_key="boss")
 
@@ -76,6 +76,11 @@ def test_naming_the_local_address_keeps_the_local_keys(state_dir: Path) -> None:
 def test_without_any_address_the_error_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"Run `whodex up`, or set WHODEX_ADDRESS"):
         find_configuration(state_dir=tmp_path)
+
+
+def test_a_library_that_is_none_is_refused(state_dir: Path) -> None:
+    with pytest.raises(ConfigurationError, match='"holidays" names no library'):
+        find_configuration(state_dir=state_dir, library="holidays")
 
 
 def test_no_key_shows_in_a_representation(state_dir: Path) -> None:
