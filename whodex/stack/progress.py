@@ -28,7 +28,7 @@ class Progress:
             self._ready_shown = True
             seconds = (record.ready_at - record.started_at).total_seconds()
             where = f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}"
-            self._console.print(where, markup=False)
+            self._console.print(where, markup=False, soft_wrap=True)
 
     def _show_part(self, part: PartRecord, record: StackRecord) -> None:
         if part.state in NEWS:
