@@ -23,6 +23,7 @@ from inference.models.cache import verified_path
 from inference.models.manifest import Manifest
 from inference.triton.backend import runtime
 from inference.triton.client import DETECTOR, EMBEDDER
+from inference.triton.suppression import suppress_overlapping
 from inference.video.decode import open_video
 from inference.video.pipeline import analyze_video
 
@@ -57,7 +58,7 @@ class InProcessModels:
         """See `TritonClient.detect`."""
         with self._lock:
             detections = self._detector.run(images_bgr)
-        return [rows[rows[:, 4] >= MIN_DETECTION_SCORE] for rows in detections]
+        return [suppress_overlapping(rows[rows[:, 4] >= MIN_DETECTION_SCORE]) for rows in detections]
 
     def embed(self, crops_bgr: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """See `TritonClient.embed`."""
