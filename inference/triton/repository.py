@@ -61,7 +61,7 @@ def model_config(manifest: Manifest, runtime: str) -> model_config_pb2.ModelConf
             model_config_pb2.ModelInstanceGroup(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
         ],
         dynamic_batching=_dynamic_batching(),
-        model_warmup=[_warmup(width, height) for width, height in manifest.input.sizes],
+        model_warmup=[_warmup(*manifest.input.sizes[0])],
     )
     parameters = {
         "runtime": runtime,

@@ -11,7 +11,8 @@ from inference.triton.repository import build_repository
 from inference.triton.runtimes import choose_runtime, chosen_runtime
 
 HOST = "127.0.0.1"
-EXIT_TIMEOUT_SECONDS = 10
+EXIT_TIMEOUT_SECONDS = 5
+"""How long it finishes what it has begun. A model whose process died is never unloaded and uses this up."""
 _SHARED_MEMORY = Path("/dev/shm")  # noqa: S108  # where the python backend keeps its regions
 
 
@@ -43,14 +44,14 @@ def run(options: ServerOptions) -> None:
     manifests = load_manifests()
     runtime = chosen_runtime(environment) or choose_runtime(environment)
     build_repository(options.repository, manifests, runtime)
-    remove_shared_memory(_shared_memory_prefix(options.repository))
+    remove_shared_memory(shared_memory_prefix(options.repository))
     command = server_command(environment, options, [manifest.name for manifest in manifests])
     os.execve(environment.server, command, environment.variables())  # noqa: S606  # that is the point: no shell
 
 
 def server_command(environment: TritonEnvironment, options: ServerOptions, models: list[str]) -> list[str]:
     """The command line of tritonserver, which listens on the loopback interface alone."""
-    prefix = _shared_memory_prefix(options.repository)
+    prefix = shared_memory_prefix(options.repository)
     return [
         str(environment.server),
         f"--model-repository={options.repository}",
@@ -73,7 +74,8 @@ def _optional_endpoint(name: str, port: int | None) -> list[str]:
     return [f"--{name}-address={HOST}", f"--{name}-port={port}"]
 
 
-def _shared_memory_prefix(repository: Path) -> str:
+def shared_memory_prefix(repository: Path) -> str:
+    """How the names of a server's shared memory regions begin: each repository has its own."""
     return "whodex_" + hashlib.sha256(str(repository.resolve()).encode()).hexdigest()[:12] + "_"
 
 

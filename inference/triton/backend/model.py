@@ -40,3 +40,7 @@ class TritonPythonModel:
         outputs = self._network.run(images[0] if len(images) == 1 else np.concatenate(images))
         ends = np.cumsum([len(request_images) for request_images in images])
         return [triton.InferenceResponse([triton.Tensor(self._output, part)]) for part in np.split(outputs, ends[:-1])]
+
+    def finalize(self) -> None:
+        """Let go of the network, when Triton unloads the model."""
+        self._network.close()

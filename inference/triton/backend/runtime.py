@@ -7,6 +7,7 @@ work on a machine is no trouble there.
 
 import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,12 +23,16 @@ class Network(Protocol):
     def run(self, images: "np.ndarray[Any, Any]") -> "np.ndarray[Any, Any]":
         """Run a batch of any size: uint8 (N, H, W, 3) in, float32 (N, ...) out."""
 
+    def close(self) -> None:
+        """Stop what goes on in the background."""
+
 
 class OpenVinoNetwork:
     """OpenVINO, in bfloat16 where the processor computes in it.
 
     A batch is cut into chunks that run side by side on one thread each: that takes less CPU than one
-    inference on all threads, and no compiled shape is dynamic, which would take more.
+    inference on all threads, and no compiled shape is dynamic, which would take more. The first size is ready
+    when the network is; the others are compiled behind its back, and a batch that comes too early waits.
 
     Args:
         path: the ONNX file.
@@ -39,20 +44,22 @@ class OpenVinoNetwork:
     def __init__(self, path: Path, sizes: Sizes, chunk_sizes: Sequence[int], threads: int) -> None:
         self._openvino = import_module("openvino")
         self._core = self._openvino.Core()
-        self._path = path
         self._chunk_sizes = chunk_sizes
         self._streams = threads
         self._settings: dict[str, int | str] = {"NUM_STREAMS": threads, "INFERENCE_NUM_THREADS": threads}
         if "BF16" in self._core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             self._settings["INFERENCE_PRECISION_HINT"] = "bf16"
+        self._model = self._core.read_model(path)
+        self._compiler = ThreadPoolExecutor(max_workers=1)
         self._queues = {
-            (height, width, chunk_size): self._compile(height, width, chunk_size)
+            (height, width, chunk_size): self._compiler.submit(self._compile, height, width, chunk_size)
             for width, height in sizes
             for chunk_size in chunk_sizes
         }
+        next(iter(self._queues.values())).result()
 
     def _compile(self, height: int, width: int, chunk_size: int) -> Any:
-        model = self._core.read_model(self._path)
+        model = self._model.clone()
         model.reshape([chunk_size, height, width, 3])
         compiled = self._core.compile_model(model, "CPU", self._settings)
         queue = self._openvino.AsyncInferQueue(compiled, self._streams)
@@ -64,12 +71,16 @@ class OpenVinoNetwork:
         outputs: dict[int, np.ndarray[Any, Any]] = {}
         used = []
         for start, chunk_size in chunks(len(images), self._chunk_sizes):
-            queue = self._queues[(*images.shape[1:3], chunk_size)]
+            queue = self._queues[*images.shape[1:3], chunk_size].result()
             queue.start_async([images[start : start + chunk_size]], (outputs, start), share_inputs=True)
             used.append(queue)
         for queue in used:
             queue.wait_all()
         return np.concatenate([outputs[start] for start in sorted(outputs)])
+
+    def close(self) -> None:
+        """Compile nothing more."""
+        self._compiler.shutdown(cancel_futures=True)
 
 
 def _keep_output(request: Any, place: tuple[dict[int, Any], int]) -> None:
@@ -106,6 +117,9 @@ class OnnxRuntimeNetwork:
         """Run a batch, see ``Network``."""
         (output,) = self._session.run(None, {self._input: images})
         return output  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        """Nothing goes on in the background."""
 
 
 def load(runtime: str, path: Path, sizes: Sizes, chunk_sizes: Sequence[int]) -> Network:

@@ -4,7 +4,7 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc.model_config_pb2 import TYPE_FP32, TYPE_UINT8, ModelConfig, ModelQueuePolicy
 
-from inference.models import cache
+from inference.models import cache, golden
 from inference.models.errors import ModelNotPreparedError
 from inference.models.manifest import load_detector, load_embedder, load_manifests
 from inference.triton.client import Priority
@@ -64,11 +64,10 @@ def test_every_priority_has_a_queue_with_a_limit():
         assert policy.timeout_action == ModelQueuePolicy.REJECT
 
 
-def test_every_size_is_warmed_up():
-    sizes = {
-        tuple(warmup.inputs["images_bgr"].dims) for warmup in model_config(load_detector(), "openvino").model_warmup
-    }
-    assert sizes == {(height, width, 3) for width, height in load_detector().input.sizes}
+def test_the_golden_size_is_warmed_up():
+    (warmup,) = model_config(load_detector(), "openvino").model_warmup
+    assert list(warmup.inputs["images_bgr"].dims) == [256, 256, 3]
+    assert golden.golden_input(load_detector()).shape[1:] == (256, 256, 3)
 
 
 def test_the_runtime_is_a_parameter():
