@@ -133,7 +133,9 @@ class FeedFollower:
 
     async def _read(self, call: _Stream) -> object:
         """The next message, or gRPC's mark of the end."""
-        return await asyncio.wait_for(call.read(), self._silence_seconds)
+        # Not wait_for: before Python 3.12 it loses a cancellation that comes together with a message.
+        async with asyncio.timeout(self._silence_seconds):
+            return await call.read()
 
     def _hear(self) -> None:
         self._heard_at = time.monotonic()

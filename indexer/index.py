@@ -97,16 +97,25 @@ class VectorIndex:
         return IndexImage(self.epoch, self.sequence, views)
 
     def _apply(self, change: _Change) -> None:
+        # An id has one vector: one in a new space ends the one in the old space, which the feed does not repeat.
+        for space in self._dimension_by_space:
+            if change.vector is None or space != change.key.space:
+                self._delete(change.key._replace(space=space), change.id)
         if change.vector is not None:
-            collection = self._collections.get(change.key)
-            if collection is None:
-                collection = self._collections[change.key] = Collection(len(change.vector))
-            collection.upsert(change.id, change.vector)
-        elif change.key in self._collections:
-            collection = self._collections[change.key]
-            collection.delete(change.id)
-            if not len(collection):
-                del self._collections[change.key]
+            self._upsert(change.key, change.id, change.vector)
+
+    def _upsert(self, key: CollectionKey, id_: UUID, vector: NDArray[np.float32]) -> None:
+        if key not in self._collections:
+            self._collections[key] = Collection(len(vector))
+        self._collections[key].upsert(id_, vector)
+
+    def _delete(self, key: CollectionKey, id_: UUID) -> None:
+        collection = self._collections.get(key)
+        if collection is None:
+            return
+        collection.delete(id_)
+        if not len(collection):
+            del self._collections[key]
 
 
 def read_epoch(message: feed.StreamChangesResponse) -> UUID:
