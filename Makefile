@@ -130,6 +130,7 @@ bench: setup ## Measure, and compare with the targets
 
 .PHONY: bench-accuracy
 bench-accuracy: setup ## Measure the accuracy on a folder of photographs: DATA=FOLDER
+	@[[ -n "$(DATA)" ]] || { echo "Which photographs? make bench-accuracy DATA=FOLDER" >&2; exit 1; }
 	$(BIN)/python -m tests.benchmarks.accuracy $(DATA)
 
 # --- Running
