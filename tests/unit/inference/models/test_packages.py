@@ -81,7 +81,8 @@ def test_a_registry_that_does_not_answer_is_one_line(npm: Callable[[str], None],
     with pytest.raises(PackageError) as caught:
         packages.fetch(source(tarball))
     assert str(caught.value) == (
-        "faces 1.0.0 could not be fetched from npm; check the network and try again: npm error network; npm error ENOTFOUND"
+        "faces 1.0.0 could not be fetched from npm; check the network and try again: "
+        "npm error network; npm error ENOTFOUND"
     )
 
 
