@@ -25,11 +25,13 @@ class Card:
         problem: what is wrong; empty when nothing is.
         scene: the scene's thumbnail; JPEG.
         best_shot: the best picture of the face; JPEG.
+        best_shot_s: when it was taken.
         photo: the nearest reference photo's face; JPEG.
         photo_name: its file name.
         similarity: to the person's query embedding.
         photo_similarity: to that photo.
         threshold: the similarity from which it counts.
+        rate: the false match rate that names the threshold.
     """
 
     title: str
@@ -38,11 +40,13 @@ class Card:
     problem: str
     scene: bytes
     best_shot: bytes
+    best_shot_s: float
     photo: bytes
     photo_name: str
     similarity: float
     photo_similarity: float
     threshold: float
+    rate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,14 +155,16 @@ def _card(card: Card) -> str:
 <div class="title"><span>{escape(card.title)}</span><em>{escape(verdict)}</em></div>
 <p class="faint">found {_times(card.seen)} · {truth}</p>
 <div class="pair">
-<figure><img alt="best shot" src="{_data(card.best_shot)}">best shot</figure>
-<figure><img alt="reference photo" src="{_data(card.photo)}">nearest photo, {escape(card.photo_name)}:
-{card.photo_similarity:.2f}</figure>
+<figure><img alt="best shot" src="{_data(card.best_shot)}">
+<figcaption>best shot, at {card.best_shot_s:.1f} s</figcaption></figure>
+<figure><img alt="reference photo" src="{_data(card.photo)}">
+<figcaption>nearest photo, {card.photo_similarity:.3f}</figcaption>
+<figcaption>{escape(card.photo_name)}</figcaption></figure>
 </div>
 <div class="gauge"><i style="width:{100 * max(0.0, card.similarity):.1f}%"></i>
 <u style="left:{100 * card.threshold:.1f}%"></u></div>
 <div class="numbers"><span>similarity <b>{card.similarity:.3f}</b></span>
-<span class="faint">threshold {card.threshold:.3f} (FMR 1e-3)</span></div>
+<span class="faint">threshold {card.threshold:.3f} (FMR {card.rate})</span></div>
 </div></div>"""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from whodex.cli.formats import RATES
 from whodex.client import Client
 from whodex.demo import library
 from whodex.demo.cast import CAST, QUERIES, Member
@@ -53,7 +54,7 @@ class Findings:
     @property
     def threshold(self) -> float:
         """The similarity from which a face counts as a person's."""
-        return self.people[0].result.threshold
+        return self.people[0].result.threshold.similarity
 
 
 def gather(
@@ -128,11 +129,13 @@ def _card(client: Client, finding: PersonFinding, evidence: Evidence) -> Card:
         problem=row.problem,
         scene=client.contents.download(evidence.scene.thumbnail.name),
         best_shot=client.contents.download(best_shot.thumbnail.name),
+        best_shot_s=best_shot.offset.ToTimedelta().total_seconds(),
         photo=client.contents.download(photo.thumbnail.name),
         photo_name=photo.file_name,
         similarity=evidence.match.similarity,
         photo_similarity=evidence.appearance.nearest_photo_similarity,
-        threshold=finding.result.threshold,
+        threshold=finding.result.threshold.similarity,
+        rate=RATES[finding.result.threshold.false_match_rate],
     )
 
 

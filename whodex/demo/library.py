@@ -14,7 +14,7 @@ from whodex.demo.render import SampleVideo
 from whodex.demo.samples import sample
 from whodex.demo.steps import Advance
 from whodex.demo.truth import Interval
-from whodex.v1 import geometry_pb2, person_pb2, search_service_pb2, video_pb2
+from whodex.v1 import embedding_pb2, geometry_pb2, person_pb2, search_service_pb2, video_pb2
 
 WAIT_SECONDS = 300.0
 
@@ -40,11 +40,11 @@ class SearchResult:
 
     Attributes:
         evidence: in order of time.
-        threshold: the similarity from which a face counts as the person's.
+        threshold: what a similarity was compared with.
     """
 
     evidence: tuple[Evidence, ...]
-    threshold: float
+    threshold: embedding_pb2.Threshold
 
 
 def enrol(client: Client, cast: tuple[Member, ...], advance: Advance) -> dict[str, str]:
@@ -122,7 +122,7 @@ def search(client: Client, key: str, person: str, video: video_pb2.Video) -> Sea
         for match in page.matches
         for found in match.people[0].appearances
     ]
-    return SearchResult(tuple(sorted(evidence, key=lambda one: one.match.seen.start_s)), pages[0].threshold.similarity)
+    return SearchResult(tuple(sorted(evidence, key=lambda one: one.match.seen.start_s)), pages[0].threshold)
 
 
 def search_together(client: Client, people: list[str], video: video_pb2.Video) -> list[Interval]:

@@ -64,8 +64,10 @@ def podium_in_black_and_white() -> Stage:
 
 
 def podium_at_the_side() -> Stage:
-    """Obama at the right of a wide backdrop, so that the camera can come to him."""
-    return _portrait("obama", _open("obama2.jpg"), OBAMA_FACE, middle_x=2 * WIDTH - 320, width=2 * WIDTH)
+    """Obama at the right of a wide backdrop, blurred stars and stripes, so that the camera can come to him."""
+    picture = _open("obama2.jpg")
+    backdrop = picture.crop((0, 0, picture.width, 150))
+    return _portrait("obama", picture, OBAMA_FACE, backdrop=backdrop, middle_x=2 * WIDTH - 320, width=2 * WIDTH)
 
 
 def office() -> Stage:
@@ -99,12 +101,13 @@ def _portrait(  # noqa: PLR0913 - where the picture goes is three numbers
     picture: Image.Image,
     face: Box,
     *,
+    backdrop: Image.Image | None = None,
     middle_x: float,
     width: int = WIDTH,
     height_share: float = 1.0,
 ) -> Stage:
-    """A picture in front of a darkened blur of itself, as news programmes show upright photographs."""
-    canvas = ImageOps.fit(picture, (width, HEIGHT), Image.Resampling.BILINEAR)
+    """A picture in front of a darkened blur, by default of itself: so news programmes show upright photographs."""
+    canvas = ImageOps.fit(backdrop or picture, (width, HEIGHT), Image.Resampling.BILINEAR)
     canvas = ImageEnhance.Brightness(canvas.filter(ImageFilter.GaussianBlur(HEIGHT / 12))).enhance(0.6)
     scale = height_share * HEIGHT / picture.height
     size = (round(picture.width * scale), round(picture.height * scale))
