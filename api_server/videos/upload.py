@@ -119,7 +119,7 @@ async def _insert(
     values = {
         "id": video_id,
         "library_id": library_id,
-        "display_name": metadata.display_name or metadata.file_name[:200] or "video",
+        "display_name": metadata.display_name or metadata.file_name[:200] or "Video",
         "file_name": metadata.file_name,
         "request_id": request_uuid(metadata.request_id),
         "sha256": body.sha256,
