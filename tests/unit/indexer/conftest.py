@@ -168,6 +168,12 @@ def unit_vectors() -> UnitVectors:
 
 
 @pytest.fixture
+def new_history() -> Callable[[], History]:
+    """Makes histories, for tests that need one per example."""
+    return History
+
+
+@pytest.fixture
 def history() -> History:
     return History()
 
