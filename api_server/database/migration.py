@@ -8,7 +8,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, text
 
 # Two processes that upgrade at once take turns. The number is arbitrary, but must stay the same.
 _UPGRADE_LOCK = 0x77_68_6F_64_65_78
@@ -20,13 +20,11 @@ class SchemaMismatchError(Exception):
 
 def upgrade(url: str) -> str:
     """Applies the migrations that are missing, all in one transaction, and returns the schema's version."""
-    engine = create_engine(url)
     config = _config()
-    with engine.begin() as connection:
+    with _engine(url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
-    engine.dispose()
     return expected_version()
 
 
@@ -36,10 +34,8 @@ def check(url: str) -> str:
     Raises:
         SchemaMismatchError: it is older or newer; the message says which and what to do.
     """
-    engine = create_engine(url)
-    with engine.connect() as connection:
+    with _engine(url).connect() as connection:
         _check(connection)
-    engine.dispose()
     return expected_version()
 
 
@@ -66,6 +62,11 @@ def _check(connection: Connection) -> None:
     raise SchemaMismatchError(
         f"the database's schema ({actual}) is newer than this code ({expected}): install the newer release"
     )
+
+
+def _engine(url: str) -> Engine:
+    # One connection each time; no pool is left behind.
+    return create_engine(url, poolclass=NullPool)
 
 
 def _config() -> Config:
