@@ -23,9 +23,12 @@ def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None
         observe: sees the record after each change.
 
     Raises:
+        AlreadyRunningError: another supervisor holds the directory.
         StackError: the stack did not start; the message is what the background process said.
     """
     state.create()
+    # The background process would find that out too, but not before its output has replaced the running one's.
+    state.refuse_if_running()
     with state.log(OUTPUT).open("w") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-P", "-m", "whodex.stack", "up", "--state-dir", state.root],

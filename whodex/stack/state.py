@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from whodex.stack.errors import AlreadyRunningError
 
@@ -21,15 +22,17 @@ STATE_DIR_VARIABLE = "WHODEX_STATE_DIR"
 DEFAULT_STATE_DIR = Path(".whodex")
 
 
-class _File(BaseModel):
+class StackModel(BaseModel):
+    """What the stack writes into files, and prints as JSON with names in camel case like all other commands."""
+
     # A file may come from a later version that knows more.
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel, validate_by_name=True)
 
 
-_FileT = TypeVar("_FileT", bound=_File)
+_ModelT = TypeVar("_ModelT", bound=StackModel)
 
 
-class Secrets(_File):
+class Secrets(StackModel):
     """What the parts prove themselves with to each other; made once for a state directory."""
 
     postgres_password: str = Field(default_factory=lambda: secrets.token_hex(16))
@@ -38,7 +41,7 @@ class Secrets(_File):
     admin_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
 
 
-class Connection(_File):
+class Connection(StackModel):
     """What a client needs: `client.json`, written once the stack is ready.
 
     Attributes:
@@ -68,7 +71,7 @@ class PartState(enum.StrEnum):
     FAILED = "failed"
 
 
-class PartRecord(_File):
+class PartRecord(StackModel):
     """One part as the supervisor saw it last.
 
     Attributes:
@@ -87,7 +90,7 @@ class PartRecord(_File):
     log: Path
 
 
-class StackRecord(_File):
+class StackRecord(StackModel):
     """The running stack, or the last one: `stack.json`, replaced on each change.
 
     Attributes:
@@ -169,6 +172,11 @@ class StateDirectory:
             return int(self._lock_file.read_text(encoding="ascii"))
         return None
 
+    def refuse_if_running(self) -> None:
+        """Raises `AlreadyRunningError` when a supervisor holds the directory."""
+        if self.supervisor_pid() is not None:
+            raise AlreadyRunningError(self._running_line())
+
     def secrets(self) -> Secrets:
         """The stack's secrets, made at the first call."""
         path = self.root / "secrets.json"
@@ -200,14 +208,14 @@ class StateDirectory:
         return f"A stack is already running{where} with the state in {self.root}. `whodex down` stops it."
 
 
-def _read(path: Path, model: type[_FileT]) -> _FileT | None:
+def _read(path: Path, model: type[_ModelT]) -> _ModelT | None:
     try:
         return model.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
 
 
-def _write(path: Path, content: _File) -> None:
+def _write(path: Path, content: StackModel) -> None:
     """Replaces the file at once, so that a reader sees the old content or the new, never a part."""
     scratch = path.with_suffix(".new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
 
 from whodex.stack.parts import Part, all_parts
 from whodex.stack.probes import NotReadyError
-from whodex.stack.state import PartRecord, PartState, StackRecord, StateDirectory
+from whodex.stack.state import PartRecord, PartState, StackModel, StackRecord, StateDirectory
 
 STYLES = {
     PartState.READY: "green",
@@ -24,8 +21,7 @@ STYLES = {
 }
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(StackModel):
     """A stack at one moment.
 
     Attributes:
@@ -45,22 +41,16 @@ def current_status(state: StateDirectory) -> Status:
     """Asks every part of the stack in this directory."""
     pid, record = state.supervisor_pid(), state.record()
     if pid is None or record is None or record.pid != pid:
-        return Status(state.root, pid, address=None, ready=False, parts=[])
+        return Status(state_dir=state.root, pid=pid, address=None, ready=False, parts=[])
     parts = asyncio.run(_answering(state, record))
     healthy = all(part.state in {PartState.READY, PartState.DONE} for part in parts)
-    return Status(state.root, pid, record.address, ready=record.ready_at is not None and healthy, parts=parts)
+    ready = record.ready_at is not None and healthy
+    return Status(state_dir=state.root, pid=pid, address=record.address, ready=ready, parts=parts)
 
 
 def as_json(status: Status) -> str:
     """The status for programs."""
-    content: dict[str, Any] = {
-        "stateDir": str(status.state_dir),
-        "pid": status.pid,
-        "address": status.address,
-        "ready": status.ready,
-        "parts": [part.model_dump(mode="json") for part in status.parts],
-    }
-    return json.dumps(content, indent=2)
+    return status.model_dump_json(by_alias=True, indent=2)
 
 
 def as_table(status: Status) -> RenderableType:
@@ -68,7 +58,6 @@ def as_table(status: Status) -> RenderableType:
     if status.pid is None:
         return f"No stack is running with the state in {status.state_dir}."
     table = Table("part", "state", "pid", "port", "restarts", "uptime", "log", box=None, pad_edge=False)
-    table.columns[-1].overflow = "fold"
     for part in status.parts:
         table.add_row(
             part.name,
@@ -77,9 +66,10 @@ def as_table(status: Status) -> RenderableType:
             str(part.port or ""),
             str(part.restarts),
             _uptime(part),
-            str(part.log),
+            part.log.name,
         )
-    return Group(f"Whodex at {status.address} (pid {status.pid})", table)
+    head = f"Whodex at {status.address}, supervised by process {status.pid}. The logs are in {status.state_dir}/logs."
+    return Group(head, table)
 
 
 async def _answering(state: StateDirectory, record: StackRecord) -> list[PartRecord]:

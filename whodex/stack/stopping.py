@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -23,16 +24,22 @@ def stop(state: StateDirectory) -> bool:
     """
     pid = state.supervisor_pid()
     if pid is not None:
-        os.kill(pid, signal.SIGTERM)
+        _signal(pid, signal.SIGTERM)
     stopped = _wait_until_released(state)
     if pid is not None and not stopped:
-        os.kill(pid, signal.SIGKILL)
+        _signal(pid, signal.SIGKILL)
     record = state.record()
     if record is not None:
         end_leftovers(record)
     if not stopped:
         raise StackError(f"The stack (pid {pid}) did not stop within {STOP_SECONDS:g} s and was killed.")
     return pid is not None
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    # It may have finished since it was seen.
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 def _wait_until_released(state: StateDirectory) -> bool:

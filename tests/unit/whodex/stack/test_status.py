@@ -74,4 +74,5 @@ def test_the_table_names_state_restarts_uptime_and_log(state: StateDirectory) ->
     assert "done" in printed
     assert "unresponsive" in printed
     assert "1:02:05" in printed
-    assert str(state.log("valkey")) in printed
+    assert str(state.logs) in printed
+    assert "valkey.log" in printed
