@@ -46,9 +46,10 @@ def run(console: Console, output: Path) -> bool:
     with steps.step("Fetch the sample pictures"):
         pull_samples()
     output.mkdir(parents=True, exist_ok=True)
-    with ThreadPoolExecutor(max_workers=1) as executor, _stack(steps, output) as client:
+    with ThreadPoolExecutor(max_workers=1) as executor:
         rendering = executor.submit(render, output / "sample.mp4", seed=SEED)
-        findings, sheet = _use(client, steps, rendering)
+        with _stack(steps, output) as client:
+            findings, sheet = _use(client, steps, rendering)
     path = output / "contact-sheet.html"
     path.write_text(sheet, encoding="utf-8")
     _print(console, findings)
