@@ -29,6 +29,8 @@ class Life:
         self.directory = directory
         self.model: dict[UUID, tuple[UUID, int]] = {}
         self.replica = Replica(None)
+        self._after = 0
+        self._restart = True
         self.connection_lost()
 
     def put(self, number: int, axis: int) -> None:
@@ -52,7 +54,7 @@ class Life:
     def connection_lost(self, *_: int) -> None:
         """The stream is opened again."""
         request = self.replica.begin_stream(from_start=False)
-        self._after: int = request.after.sequence
+        self._after = request.after.sequence
         self._restart = self._after == 0
 
     def deletions_forgotten(self, *_: int) -> None:
