@@ -135,6 +135,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
             Service("whodex.v1.OperationsService", add_OperationsServiceServicer_to_server, operations, stored),
         ],
         Authenticator(parts.database, settings.admin_key),
+        on_drain=parts.hub.stop,
     )
 
 
@@ -157,6 +158,7 @@ def internal_listener(settings: ServerSettings, parts: Resources) -> Listener:
             ),
         ],
         internal_credential(settings.internal_token),
+        on_drain=parts.hub.stop,
     )
 
 

@@ -86,8 +86,9 @@ class _Call:
             with self._bound():
                 try:
                     await self._admit()
-                    answer = behaviour(_validated(request, streaming=request_streaming), context)
-                    return await asyncio.wait_for(answer, remaining_seconds(context))
+                    # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result.
+                    async with asyncio.timeout(remaining_seconds(context)):
+                        return await behaviour(_validated(request, streaming=request_streaming), context)
                 except Exception as error:  # noqa: BLE001 - the one seam where every error becomes a status
                     await self._abort(context, error)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -57,6 +58,12 @@ class Listener:
     address: str
     services: Sequence[Service]
     authenticate: Authenticate
+    # Called when the server is about to stop: streams that would wait for ever must end now.
+    on_drain: Callable[[], None] = lambda: None
+
+
+class AddressError(Exception):
+    """An address is in use, or not one of this machine; the message says which."""
 
 
 async def serve(listeners: Sequence[Listener]) -> None:
@@ -67,7 +74,10 @@ async def serve(listeners: Sequence[Listener]) -> None:
         loop.add_signal_handler(number, stop.set)
     async with contextlib.AsyncExitStack() as stack:
         for listener in listeners:
-            await stack.enter_async_context(running(listener))
+            try:
+                await stack.enter_async_context(running(listener))
+            except AddressError as error:
+                sys.exit(f"cannot start: {error}")
         await stop.wait()
 
 
@@ -76,7 +86,7 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     """Runs one listener; yields its port, which the system picks when the address says 0.
 
     Raises:
-        RuntimeError: the address cannot be bound.
+        AddressError: the address cannot be bound.
     """
     server = grpc.aio.server(interceptors=[CallInterceptor(listener.authenticate)], options=_OPTIONS)
     for service in listener.services:
@@ -85,7 +95,7 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.name for service in listener.services]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    port = server.add_insecure_port(listener.address)
+    port = _bind(server, listener.address)
     await server.start()
     watcher = asyncio.create_task(_watch_health(health_servicer, listener.services))
     _log.info("serving", address=listener.address, port=port, services=names)
@@ -94,9 +104,17 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     finally:
         watcher.cancel()
         await health_servicer.enter_graceful_shutdown()
+        listener.on_drain()
         await asyncio.sleep(DRAIN_SECONDS)
         await server.stop(GRACE_SECONDS)
         _log.info("stopped", address=listener.address)
+
+
+def _bind(server: grpc.aio.Server, address: str) -> int:
+    try:
+        return server.add_insecure_port(address)
+    except RuntimeError as error:
+        raise AddressError(f"{address} cannot be bound: is another server running there?") from error
 
 
 async def _watch_health(servicer: health.aio.HealthServicer, services: Sequence[Service]) -> None:

@@ -24,7 +24,7 @@ from whodex.errors import (
 )
 from whodex.runtime.channel import internal_channel, internal_channel_sync
 from whodex.runtime.credentials import internal_credential
-from whodex.runtime.server import Listener, Service, running
+from whodex.runtime.server import AddressError, Listener, Service, running
 from whodex.v1 import error_reason_pb2, people_service_pb2, people_service_pb2_grpc
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of these tests only
@@ -163,7 +163,7 @@ async def test_health_needs_no_credential_and_follows_the_checks():
 
 async def test_an_address_in_use_is_an_error(port):
     service = Service("whodex.v1.PeopleService", people_service_pb2_grpc.add_PeopleServiceServicer_to_server, _People())
-    with pytest.raises(RuntimeError):
+    with pytest.raises(AddressError, match=str(port)):
         async with running(Listener(f"127.0.0.1:{port}", [service], internal_credential(SecretStr(TOKEN)))):
             pass
 
