@@ -27,7 +27,7 @@ from api_server.database.schema import (
     Vector,
     Video,
 )
-from api_server.feed import FeedPosition
+from api_server.feed import FeedPosition, read_position
 from api_server.names import not_found
 from api_server.paging import cut, invalid_token, page_size, read_token
 from api_server.search.peers import Index
@@ -120,10 +120,11 @@ class SceneSearch:
         async with self.database.reads() as session:
             space = await registered_space(session)
             people = await _people(session, library_id, person_ids, space.space)
+            current = None if place is None else await read_position(session)
         threshold = threshold_for(space, request.false_match_rate)
         identity = _identity(people)
-        if place is not None and place.people != identity:
-            raise invalid_token("the photos of one of the people have changed since the first page")
+        if place is not None and current is not None:
+            _require_same_state(place, identity, current)
         found = await self.index.search(
             (library_id, CollectionKind.APPEARANCES, space.space),
             [person.query_embedding for person in people],
@@ -142,6 +143,13 @@ class SceneSearch:
             )
             matches = await _matches(session, page, hits, people, watermark.sequence)
         return SearchScenesResponse(matches=matches, next_page_token=next_token, threshold=threshold)
+
+
+def _require_same_state(place: _Place, people: bytes, current: FeedPosition) -> None:
+    if place.watermark.epoch != current.epoch:
+        raise invalid_token("the database was restored since the first page")
+    if place.people != people:
+        raise invalid_token("the photos of one of the people have changed since the first page")
 
 
 async def _people(session: AsyncSession, library_id: UUID, person_ids: Sequence[UUID], space: str) -> list[AnyRow]:
