@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from inference.faces.analyzer import Face
 
+CROP_SIZE_PX = 112
+"""What the embedder sees of a face; more pixels than these make no difference."""
 MAX_SHOTS = 5
 MIN_APART_S = 1.0
 """Shots closer than this show the same look; only the better one stays."""
@@ -23,10 +25,10 @@ class Candidate:
     face: Face
     thumbnail: bytes
 
-    @property
-    def weight(self) -> float:
-        """How good it is, above 0, at most 1."""
-        return self.face.quality.weight
+
+def value(face: Face) -> float:
+    """How good a picture of a face is, above 0, at most 1: its weight, less where it has fewer pixels than the crop."""
+    return face.quality.weight * min(1.0, face.quality.face_size_px / CROP_SIZE_PX)
 
 
 def wants(best: list[Candidate], time_s: float, face: Face) -> bool:
@@ -39,12 +41,12 @@ def wants(best: list[Candidate], time_s: float, face: Face) -> bool:
     """
     rivals = [shot for shot in best if abs(shot.time_s - time_s) < MIN_APART_S]
     if rivals or len(best) < MAX_SHOTS:
-        return all(shot.weight < face.quality.weight for shot in rivals)
-    return min(shot.weight for shot in best) < face.quality.weight
+        return all(value(shot.face) < value(face) for shot in rivals)
+    return min(value(shot.face) for shot in best) < value(face)
 
 
 def add(best: list[Candidate], candidate: Candidate) -> list[Candidate]:
     """The best shots with one more that they want, the best first."""
     apart = [shot for shot in best if abs(shot.time_s - candidate.time_s) >= MIN_APART_S]
-    ranked = sorted([*apart, candidate], key=lambda shot: -shot.weight)
+    ranked = sorted([*apart, candidate], key=lambda shot: -value(shot.face))
     return ranked[:MAX_SHOTS]

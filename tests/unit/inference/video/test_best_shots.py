@@ -13,10 +13,10 @@ def choose(make_sighting: MakeSighting, sightings: list[tuple[float, float]]) ->
     """The best of (time, weight) that stream by."""
     best: list[Candidate] = []
     for time_s, weight in sightings:
-        face = make_sighting(0, 0, 0, score=weight).face
+        face = make_sighting(0, 0, 0, side=112, score=weight).face
         if best_shots.wants(best, time_s, face):
             best = best_shots.add(best, Candidate(time_s, face, b"JPEG"))
-    return [(shot.time_s, shot.weight) for shot in best]
+    return [(shot.time_s, shot.face.quality.weight) for shot in best]
 
 
 def test_the_first_face_is_a_best_shot(make_sighting: MakeSighting) -> None:
@@ -38,3 +38,8 @@ def test_best_shots_lie_apart_whatever_streams_by(make_sighting: MakeSighting) -
     times = sorted(time_s for time_s, _ in chosen)
     assert len(chosen) == best_shots.MAX_SHOTS
     assert np.diff(times).min() >= best_shots.MIN_APART_S
+
+
+def test_a_small_face_is_worth_less(make_sighting: MakeSighting) -> None:
+    values = [best_shots.value(make_sighting(0, 0, 0, side=side, score=0.8).face) for side in (28, 112, 400)]
+    assert values == [0.2, 0.8, 0.8]
