@@ -48,7 +48,7 @@ def photo(client: Client, portrait: Path) -> ReferencePhoto:
 def test_a_photo_becomes_ready_and_its_person_with_it(client: Client, photo: ReferencePhoto) -> None:
     person = client.people.get(photo.name.partition("/photos/")[0])
 
-    assert photo.state == ReferencePhoto.STATE_READY
+    assert photo.state == ReferencePhoto.STATE_READY, photo.failure
     assert (person.state, person.ready_photo_count) == (Person.STATE_READY, 1)
 
 

@@ -16,6 +16,7 @@ from google.protobuf.json_format import Parse
 from whodex.client import Client
 from whodex.demo.samples import pull_samples, sample
 from whodex.v1.people_service_pb2 import CreatePersonResponse, ListPeopleResponse
+from whodex.v1.person_pb2 import Person
 from whodex.v1.search_service_pb2 import SearchScenesResponse
 
 if TYPE_CHECKING:
@@ -41,7 +42,8 @@ def environment(stack: Stack) -> Iterator[dict[str, str]]:
         with Client(stack.address, library=library, api_key=key) as client:
             person = client.people.create("Barack Obama")
             client.people.upload_photo(person.name, sample("obama.jpg"))
-            client.people.wait_for_person(person.name)
+            state = client.people.wait_for_person(person.name)
+            assert state.person.state == Person.STATE_READY, state
         yield {
             # As in an activated environment.
             "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
