@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 import numpy as np
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select, update
+from numpy.typing import NDArray
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_server.database.schema import CollectionKind, MediaState, Person, ReferencePhoto, Vector
+from api_server.database.schema import CollectionKind, Person, Vector
 from api_server.feed import Change, FeedPosition, record_changes
 
 _LOCK = (
@@ -22,12 +22,16 @@ _LOCK = (
     # FOR NO KEY UPDATE: it does not block an upload, whose photo refers to the person.
     .with_for_update(key_share=True)
 )
-_READY = (
-    select(ReferencePhoto.person_id, ReferencePhoto.embedding, ReferencePhoto.space, ReferencePhoto.weight)
-    .where(ReferencePhoto.person_id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
-    .where(ReferencePhoto.state == MediaState.READY)
-    .order_by(ReferencePhoto.person_id, ReferencePhoto.id)
-)
+# One row per person however many photos there are: what a photo costs must not grow with those before it. Photos of
+# an older space than the newest photo's do not count.
+_READY = text("""
+SELECT DISTINCT ON (person_id)
+    person_id, space, string_agg(embedding, '' ORDER BY id) AS vectors, array_agg(weight ORDER BY id) AS weights
+FROM reference_photos
+WHERE person_id = ANY(:ids) AND state = 'ready'
+GROUP BY person_id, space
+ORDER BY person_id, max(create_time) DESC
+""")
 _STORE = (
     update(Person)
     .where(Person.id == bindparam("person"))
@@ -42,21 +46,6 @@ _STORE = (
 _SHORTEST_MEAN = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class WeightedEmbedding:
-    """A READY photo's part in the query embedding.
-
-    Attributes:
-        vector: float32 (d,) of unit length.
-        space: its embedding space.
-        weight: above 0, at most 1.
-    """
-
-    vector: Vector
-    space: str
-    weight: float
-
-
 @dataclass(frozen=True)
 class _LockedPerson:
     """What an aggregation needs of a person whose row is locked."""
@@ -66,29 +55,26 @@ class _LockedPerson:
     query_space: str | None
 
 
-def aggregate(photos: Sequence[WeightedEmbedding]) -> tuple[Vector, str] | None:
-    """Returns the weighted normalised mean of a person's READY photos, and its space.
+def aggregate(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> Vector:
+    """Returns the weighted normalised mean of the embeddings of a person's READY photos.
 
-    There is no set of READY photos for which this fails: it runs in the transaction that makes a photo READY, and must
-    not undo that. Photos of an older space than the last one's do not count. Photos that cancel each other out (a
-    photo of somebody else among them, most likely) leave the one of the greatest weight.
+    There are no READY photos for which this fails: it runs in the transaction that makes a photo READY, and must not
+    undo that. Photos that cancel each other out (one of them shows somebody else, most likely) leave the one of the
+    greatest weight.
 
     Args:
-        photos: in the order of their creation.
+        vectors: float32 (n, d), n at least 1, each of unit length.
+        weights: float32 (n,), each above 0, at most 1.
 
     Returns:
-        A float32 (d,) vector of unit length and its space; None without photos.
+        float32 (d,) of unit length.
     """
-    if not photos:
-        return None
-    space = photos[-1].space
-    current = [photo for photo in photos if photo.space == space]
-    weights = np.array([photo.weight for photo in current], dtype=np.float64)
-    mean = weights @ np.stack([photo.vector for photo in current]).astype(np.float64)
+    mean = weights.astype(np.float64) @ vectors.astype(np.float64)
     length = float(np.linalg.norm(mean))
-    if length < _SHORTEST_MEAN * weights.sum():
-        return current[int(weights.argmax())].vector, space
-    return (mean / length).astype(np.float32), space
+    if length < _SHORTEST_MEAN * float(weights.sum()):
+        mean, length = vectors[int(weights.argmax())], 1.0
+    vector: Vector = (mean / length).astype(np.float32)
+    return vector
 
 
 async def recompute_query_embedding(session: AsyncSession, person_id: UUID) -> FeedPosition:
@@ -106,10 +92,9 @@ async def recompute_query_embeddings(session: AsyncSession, person_ids: Collecti
         The position from which on an index knows of the changes.
     """
     people = await _lock_people(session, person_ids)
-    photos = await _ready_photos(session, people)
-    found = {person_id: aggregate(photos[person_id]) for person_id in people}
+    found = await _query_embeddings(session, people)
     changes = [
-        _change(person, found[person.id]) for person in people.values() if person.query_space or found[person.id]
+        _change(person, found.get(person.id)) for person in people.values() if person.query_space or person.id in found
     ]
     position = await record_changes(session, changes)
     first = position.sequence - len(changes) + 1
@@ -126,13 +111,15 @@ async def _lock_people(session: AsyncSession, person_ids: Collection[UUID]) -> d
     return {row.id: _LockedPerson(row.id, row.library_id, row.query_space) for row in rows}
 
 
-async def _ready_photos(
-    session: AsyncSession, person_ids: Collection[UUID]
-) -> defaultdict[UUID, list[WeightedEmbedding]]:
-    photos: defaultdict[UUID, list[WeightedEmbedding]] = defaultdict(list)
-    for row in await session.execute(_READY, {"ids": list(person_ids)}):
-        photos[row.person_id].append(WeightedEmbedding(row.embedding, row.space, row.weight))
-    return photos
+async def _query_embeddings(session: AsyncSession, person_ids: Collection[UUID]) -> Mapping[UUID, tuple[Vector, str]]:
+    """The vector and its space for each person who has a READY photo."""
+    rows = await session.execute(_READY, {"ids": list(person_ids)})
+    return {row.person_id: (_aggregate_row(row.vectors, row.weights), row.space) for row in rows}
+
+
+def _aggregate_row(vectors: bytes, weights: Sequence[float]) -> Vector:
+    matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(weights), -1)
+    return aggregate(matrix, np.array(weights, dtype=np.float32))
 
 
 def _change(person: _LockedPerson, found: tuple[Vector, str] | None) -> Change:

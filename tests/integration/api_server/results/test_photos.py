@@ -116,6 +116,16 @@ async def test_without_a_ready_photo_there_is_no_query_embedding(rows, samples, 
     assert (change.sequence, change.vector, change.space) == (before.sequence + 1, None, samples.space)
 
 
+async def test_photos_of_an_older_space_do_not_count(rows, samples, ready_photo):
+    old = await ready_photo(1)
+    await rows.do("UPDATE reference_photos SET space = 'old' WHERE id = :id", id=old)
+
+    await ready_photo(0, 1)
+
+    np.testing.assert_allclose(await query_embedding(rows), samples.vector(0, 1), atol=1e-6)
+    assert (await rows.one("SELECT query_space FROM people")).query_space == samples.space
+
+
 async def test_a_person_who_never_had_an_embedding_gets_no_tombstone(rows, person, database):
     async with database.transaction() as session:
         await recompute_query_embedding(session, person)
