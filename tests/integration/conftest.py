@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,9 @@ import pytest
 
 from whodex.stack.ports import LOOPBACK
 from whodex.stack.state import Connection, Secrets, StackRecord, StateDirectory
+
+# setpriv: the stack stops as well when the tests are killed.
+UP = ("setpriv", "--pdeathsig=TERM", "--", sys.executable, "-m", "whodex.stack", "up")
 
 
 @dataclass(frozen=True)
@@ -69,16 +73,27 @@ def run_whodex(*arguments: str | Path, state_dir: Path) -> subprocess.CompletedP
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with every real part, and an empty default library at first."""
     state = StateDirectory(tmp_path_factory.mktemp("stack") / "state")
-    started = run_whodex("up", "--detach", state_dir=state.root)
-    if started.returncode != 0:
-        pytest.exit(f"The stack did not start.\n{started.stdout}{started.stderr}", returncode=1)
-    connection = state.connection()
-    record = state.record()
+    output = state.root.with_name("up.log")
+    with output.open("w") as log:
+        up = subprocess.Popen([*UP, "--state-dir", state.root], stdout=log, stderr=subprocess.STDOUT)
+    if not _became_ready(state, up):
+        pytest.exit(f"The stack did not start.\n{output.read_text()}", returncode=1)
+    connection, record = state.connection(), state.record()
     assert connection is not None
     assert record is not None
     yield Stack(state, connection, state.secrets(), record.ports)
     stopped = run_whodex("down", state_dir=state.root)
     assert stopped.returncode == 0, stopped.stderr
+    assert up.wait() == 0, output.read_text()
+
+
+def _became_ready(state: StateDirectory, up: subprocess.Popen[bytes]) -> bool:
+    while up.poll() is None:
+        record = state.record()
+        if record is not None and record.ready_at is not None:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
