@@ -72,18 +72,21 @@ def _copying_batch(shape: onnx.TensorProto) -> onnx.TensorProto:
 
 
 def _preprocessing(spec: InputSpec, network: onnx.ModelProto) -> onnx.ModelProto:
-    in_order = f"Identity ({INPUT})" if spec.channel_order == "BGR" else f"Gather <axis = 3> ({INPUT}, reversed)"
+    if spec.channel_order == "BGR":
+        reversal, ordered = "", f"Identity ({INPUT})"
+    else:
+        reversal, ordered = "int64[3] reversal = {2, 1, 0},", f"Gather <axis = 3> ({INPUT}, reversal)"
     return _parse(
         f"""
         preprocess (uint8[N, H, W, 3] {INPUT}) => (float[N, 3, H, W] normalised, int64[4] image_shape)
         <
-            int64[3] reversed = {{2, 1, 0}},
+            {reversal}
             float[3] mean = {_braces(spec.mean)},
             float scale = {{{spec.scale}}}
         >
         {{
             image_shape = Shape ({INPUT})
-            ordered = {in_order}
+            ordered = {ordered}
             pixels = Cast <to = {onnx.TensorProto.FLOAT}> (ordered)
             centred = Sub (pixels, mean)
             scaled = Div (centred, scale)

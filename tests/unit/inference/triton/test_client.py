@@ -101,7 +101,12 @@ def test_a_large_batch_is_sent_in_pieces_that_triton_takes(triton: ScriptedTrito
     embeddings = client.embed(batch)
     assert embeddings.shape == (70, 512)
     np.testing.assert_array_equal(embeddings[:, 0], np.arange(70))
-    assert [request.inputs[0].shape[0] for request in triton.requests] == [32, 32, 6]
+    assert sorted(request.inputs[0].shape[0] for request in triton.requests) == [6, 32, 32]
+
+
+def test_a_large_message_is_sent_in_pieces(triton: ScriptedTriton, client: TritonClient):
+    assert len(client.detect(np.zeros((7, 640, 640, 3), np.uint8))) == 7
+    assert sorted(request.inputs[0].shape[0] for request in triton.requests) == [1, 3, 3]
 
 
 def test_an_empty_batch_is_not_sent(triton: ScriptedTriton, client: TritonClient):
