@@ -62,11 +62,10 @@ class Authenticator:
             return Caller(library_id=None)
         if not token.startswith(PREFIX):
             raise invalid_credentials()
-        async with self._database.reads() as session:
-            library_id = await session.scalar(_LIBRARY_OF_KEY, {"digest": secret_digest(token)})
-        if library_id is None:
+        key = await self._database.fetch_one(_LIBRARY_OF_KEY, {"digest": secret_digest(token)})
+        if key is None:
             raise invalid_credentials()
-        return Caller(library_id)
+        return Caller(key.library_id)
 
 
 def _allowed(caller: Caller, method: str) -> bool:

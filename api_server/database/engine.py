@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
+from api_server.database.rows import AnyRow
 from whodex.errors import UnavailableError
 from whodex.v1 import error_reason_pb2
 
@@ -79,6 +80,12 @@ class Database:
         with _unavailable_when_silent():
             async with AsyncSession(self._single_reads, expire_on_commit=False) as session:
                 yield session
+
+    async def fetch_one(self, statement: Executable, parameters: Mapping[str, Any]) -> AnyRow | None:
+        """Reads at most one row, with as little around it as there can be: this is in the path of every call."""
+        with _unavailable_when_silent():
+            async with self._single_reads.connect() as connection:
+                return (await connection.execute(statement, parameters)).one_or_none()
 
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[AsyncSession]:

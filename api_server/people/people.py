@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, delete, func, select, true, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, true, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -53,6 +53,10 @@ def select_people(*conditions: ColumnElement[bool]) -> AnySelect:
     )
 
 
+# Built once: watches and waiting clients run it all the time.
+_ONE = select_people(Person.id == bindparam("person_id"), Person.library_id == bindparam("library_id"))
+
+
 async def create(session: AsyncSession, library_id: UUID, request: CreatePersonRequest) -> AnyRow:
     """Makes a person, or returns the one that this request made before."""
     request_id, digest = request_uuid(request.request_id), request_digest(request)
@@ -78,8 +82,7 @@ async def create(session: AsyncSession, library_id: UUID, request: CreatePersonR
 
 async def get(session: AsyncSession, library_id: UUID, person_id: UUID) -> AnyRow:
     """Returns a person."""
-    query = select_people(Person.id == person_id, Person.library_id == library_id)
-    row = (await session.execute(query)).one_or_none()
+    row = (await session.execute(_ONE, {"person_id": person_id, "library_id": library_id})).one_or_none()
     if row is None:
         raise not_found(name(PERSON, library_id, person_id))
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from google.protobuf.message import Message
-from sqlalchemy import ColumnElement, delete, func, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -58,10 +58,18 @@ def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
     )
 
 
+# Built once: clients that wait for a photo run it all the time.
+_ONE = select_photos(
+    ReferencePhoto.id == bindparam("photo_id"),
+    ReferencePhoto.person_id == bindparam("person_id"),
+    ReferencePhoto.library_id == bindparam("library_id"),
+)
+
+
 async def get(session: AsyncSession, library_id: UUID, person_id: UUID, photo_id: UUID) -> AnyRow:
     """Returns a photo."""
-    query = select_photos(*_is(library_id, person_id, photo_id))
-    row = (await session.execute(query)).one_or_none()
+    parameters = {"photo_id": photo_id, "person_id": person_id, "library_id": library_id}
+    row = (await session.execute(_ONE, parameters)).one_or_none()
     if row is None:
         raise not_found(name(PHOTO, library_id, person_id, photo_id))
     return row

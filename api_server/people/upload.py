@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from uuid import UUID
 
-from sqlalchemy import ARRAY, REAL, Uuid, bindparam, literal, select, text
+from sqlalchemy import ARRAY, REAL, Uuid, bindparam, select, text
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
@@ -27,6 +27,16 @@ from whodex.v1.people_service_pb2 import ReferencePhotoMetadata
 
 MAX_PHOTO_BYTES = 32 << 20
 
+# The request_id is a parameter with a type: a comparison with None would become IS NULL and find other photos.
+_EARLIER = (
+    select(ReferencePhoto.id, ReferencePhoto.content_sha256, ReferencePhoto.requested_box)
+    .select_from(Person)
+    .outerjoin(
+        ReferencePhoto,
+        (ReferencePhoto.person_id == Person.id) & (ReferencePhoto.request_id == bindparam("request_id", type_=Uuid())),
+    )
+    .where(Person.id == bindparam("person_id"), Person.library_id == bindparam("library_id"))
+)
 # One round trip, and the row as `photos.select_photos` shows it: enrolling is the hot path.
 _INSERT = text("""
 WITH content AS (
@@ -87,18 +97,12 @@ class PhotoUploader:
     async def _find_earlier(self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata) -> AnyRow | None:
         """Makes sure that the person is there; returns the photo that the request_id made before, if any."""
         library_id, person_id = person
-        # A parameter, since a comparison with None would become IS NULL and find every photo without one.
-        request_id = literal(request_uuid(metadata.request_id), Uuid())
-        query = (
-            select(ReferencePhoto.id, ReferencePhoto.content_sha256, ReferencePhoto.requested_box)
-            .select_from(Person)
-            .outerjoin(
-                ReferencePhoto, (ReferencePhoto.person_id == Person.id) & (ReferencePhoto.request_id == request_id)
-            )
-            .where(Person.id == person_id, Person.library_id == library_id)
-        )
-        async with self._database.reads() as session:
-            row = (await session.execute(query)).one_or_none()
+        parameters = {
+            "library_id": library_id,
+            "person_id": person_id,
+            "request_id": request_uuid(metadata.request_id),
+        }
+        row = await self._database.fetch_one(_EARLIER, parameters)
         if row is None:
             raise not_found(name(PERSON, library_id, person_id))
         return None if row.id is None else row

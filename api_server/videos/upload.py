@@ -91,8 +91,7 @@ class VideoUploader:
     async def _find_earlier(self, library_id: UUID, metadata: VideoMetadata) -> AnyRow | None:
         """Makes sure that the library is there; returns the video that the request_id made before, if any."""
         parameters = {"library_id": library_id, "request_id": request_uuid(metadata.request_id)}
-        async with self._database.reads() as session:
-            row = (await session.execute(_EARLIER, parameters)).one_or_none()
+        row = await self._database.fetch_one(_EARLIER, parameters)
         if row is None:
             raise not_found(name(LIBRARY, library_id))
         return None if row.id is None else row

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from uuid import UUID
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server import feed, work
@@ -38,13 +38,14 @@ VIDEO_COLUMNS = (
     Video.embedding_sequence,
     select(FeedState.epoch).scalar_subquery().label("epoch"),
 )
+# Built once: watches and waiting clients run it all the time.
+_ONE = select(*VIDEO_COLUMNS).where(Video.id == bindparam("video_id"), Video.library_id == bindparam("library_id"))
 _APPEARANCE_PLACE = struct.Struct(">q16s")
 
 
 async def get(session: AsyncSession, library_id: UUID, video_id: UUID) -> AnyRow:
     """Returns a video."""
-    query = select(*VIDEO_COLUMNS).where(Video.id == video_id, Video.library_id == library_id)
-    row = (await session.execute(query)).one_or_none()
+    row = (await session.execute(_ONE, {"video_id": video_id, "library_id": library_id})).one_or_none()
     if row is None:
         raise not_found(name(VIDEO, library_id, video_id))
     return row
