@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -54,5 +55,7 @@ class OperationsServicer(OperationsServiceServicer):
         """Runs every declared task for real."""
         media = SampleMedia.read(self._sample_photo, self._sample_video)
         timeout = request.task_timeout.ToTimedelta().total_seconds() or DEFAULT_TASK_TIMEOUT_SECONDS
-        async for outcome in SmokeRun(self._services, self._database, self._store, media, context).run(timeout):
-            yield outcome
+        smoke = SmokeRun(self._services, self._database, self._store, media, context)
+        async with aclosing(smoke.run(timeout)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from google.protobuf.message import Message
 from grpc.aio import ServicerContext
 from sqlalchemy import select
 
@@ -26,12 +28,13 @@ from api_server.videos.servicer import VideoServicer
 from whodex.errors import FailedPreconditionError, WhodexError
 from whodex.runtime.log import get_logger
 from whodex.runtime.store import ObjectStore
-from whodex.runtime.tasks import declared_tasks
+from whodex.runtime.tasks import declaration_of, declared_tasks
 from whodex.v1 import (
     error_reason_pb2,
     library_service_pb2,
     people_service_pb2,
     search_service_pb2,
+    tasks_pb2,
     video_service_pb2,
 )
 from whodex.v1.operations_service_pb2 import SmokeTestResponse
@@ -96,34 +99,30 @@ class SmokeRun:
         self._store = store
         self._media = media
         self._context = context
+        # The caller's rights, for what has to be done after the caller has hung up.
+        self._rights = copy_context()
         self._library = ""
         self._person = Person()
         self._photo = ReferencePhoto()
 
-    @property
-    def cases(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """How each task is made to work. The order matters: a video is searched for the person of the photo."""
-        return {
-            "whodex.analyze_reference_photo": self._analyze_reference_photo,
-            "whodex.process_video": self._process_video,
-            "whodex.delete_blobs": self._delete_blobs,
-        }
-
-    async def run(self, task_timeout_seconds: float) -> AsyncIterator[SmokeTestResponse]:
+    async def run(self, task_timeout_seconds: float) -> AsyncGenerator[SmokeTestResponse]:
         """Yields the outcome of every declared task; the library is gone afterwards, also when nobody listens."""
         request = library_service_pb2.CreateLibraryRequest(display_name="smoke test")
         created = await self._services.libraries.CreateLibrary(request, self._context)
         self._library = created.library.name
         try:
-            for task, case in self.cases.items():
-                yield await _outcome(task, case, task_timeout_seconds)
-            for task in sorted(declared_tasks().keys() - self.cases.keys()):
-                yield SmokeTestResponse(task=task, message="The smoke test has no case for it: add one to cases.")
+            for task, case in smoke_cases().items():
+                yield await _outcome(task, case(self), task_timeout_seconds)
         finally:
-            delete = library_service_pb2.DeleteLibraryRequest(name=self._library, force=True)
-            await asyncio.shield(self._services.libraries.DeleteLibrary(delete, self._context))
+            # In a task of its own: whatever ends this one must not end the deletion.
+            await asyncio.shield(asyncio.create_task(self._delete_library(), context=self._rights))
 
-    async def _analyze_reference_photo(self) -> None:
+    async def _delete_library(self) -> None:
+        request = library_service_pb2.DeleteLibraryRequest(name=self._library, force=True)
+        await self._services.libraries.DeleteLibrary(request, self._context)
+
+    async def analyze_reference_photo(self) -> None:
+        """A photo becomes READY, and the person in it is identified."""
         request = people_service_pb2.CreatePersonRequest(parent=self._library, display_name="smoke test")
         person = (await self._services.people.CreatePerson(request, self._context)).person
         uploaded = await self._services.people.UploadReferencePhoto(self._photo_upload(person.name), self._context)
@@ -137,7 +136,8 @@ class SmokeRun:
         if not any(_is_person(face, person.name) for face in faces):
             raise SmokeFailedError("the photo is READY, but the person in it is not found in the index")
 
-    async def _process_video(self) -> None:
+    async def process_video(self) -> None:
+        """A video becomes READY, and the person is found in it."""
         uploaded = await self._services.videos.UploadVideo(self._video_upload(), self._context)
         video = await self._final_video(uploaded.video.name)
         if video.state != Video.STATE_READY:
@@ -148,7 +148,8 @@ class SmokeRun:
         if not (await self._services.search.SearchScenes(search, self._context)).matches:
             raise SmokeFailedError("the video is READY, but the person in it is not found in the index")
 
-    async def _delete_blobs(self) -> None:
+    async def delete_blobs(self) -> None:
+        """The bytes of a deleted photo go."""
         key = await self._key_of(self._photo.original.name)
         request = people_service_pb2.DeletePersonRequest(name=self._person.name)
         await self._services.people.DeletePerson(request, self._context)
@@ -198,11 +199,21 @@ class SmokeRun:
         return True
 
 
-async def _outcome(task: str, case: Callable[[], Awaitable[None]], timeout_seconds: float) -> SmokeTestResponse:
+def smoke_cases() -> Mapping[str, Callable[[SmokeRun], Awaitable[None]]]:
+    """How each declared task is made to work. The order matters: a video is searched for the person of the photo."""
+    cases: Mapping[type[Message], Callable[[SmokeRun], Awaitable[None]]] = {
+        tasks_pb2.AnalyzeReferencePhotoPayload: SmokeRun.analyze_reference_photo,
+        tasks_pb2.ProcessVideoPayload: SmokeRun.process_video,
+        tasks_pb2.DeleteBlobsPayload: SmokeRun.delete_blobs,
+    }
+    return {declaration_of(payload()).name: case for payload, case in cases.items()}
+
+
+async def _outcome(task: str, case: Awaitable[None], timeout_seconds: float) -> SmokeTestResponse:
     started = time.monotonic()
     try:
         async with asyncio.timeout(timeout_seconds):
-            await case()
+            await case
         message = ""
     except TimeoutError:
         queue = declared_tasks()[task].queue

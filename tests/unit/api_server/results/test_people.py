@@ -11,12 +11,12 @@ from api_server.results.people import aggregate
 DIMENSION = 4
 
 
-def unit(*values):
+def unit(*values: float):
     vector = np.asarray(values, dtype=np.float32)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-def weights(*values):
+def weights(*values: float):
     return np.asarray(values, dtype=np.float32)
 
 
