@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -133,8 +134,9 @@ class PeopleServicer(PeopleServiceServicer):
     ) -> AsyncIterator[pb.WatchPersonResponse]:
         """Streams a person and their photos now and after each change."""
         library_id, person_id = authorized_ids(request.name, names.PERSON)
-        async for state in watch(self._database, self._hub, library_id, person_id):
-            yield state
+        async with aclosing(watch(self._database, self._hub, library_id, person_id)) as states:
+            async for state in states:
+                yield state
 
 
 def _place(request: pb.ListPeopleRequest | pb.ListReferencePhotosRequest) -> UUID | None:

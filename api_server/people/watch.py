@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from api_server.database.engine import Database
@@ -14,7 +14,7 @@ from whodex.v1.people_service_pb2 import WatchPersonResponse
 
 async def watch(
     database: Database, hub: NotificationHub, library_id: UUID, person_id: UUID
-) -> AsyncIterator[WatchPersonResponse]:
+) -> AsyncGenerator[WatchPersonResponse, None]:
     """Yields each state that differs from the one before, for as long as it is read.
 
     Raises:

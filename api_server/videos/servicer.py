@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -95,5 +96,6 @@ class VideoServicer(VideoServiceServicer):
     async def WatchVideo(self, request: pb.WatchVideoRequest, context: Context) -> AsyncIterator[pb.WatchVideoResponse]:
         """Streams a video now and after each change."""
         library_id, video_id = authorized_ids(request.name, names.VIDEO)
-        async for video in watch(self._database, self._hub, library_id, video_id):
-            yield pb.WatchVideoResponse(video=video)
+        async with aclosing(watch(self._database, self._hub, library_id, video_id)) as states:
+            async for video in states:
+                yield pb.WatchVideoResponse(video=video)

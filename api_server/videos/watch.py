@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from uuid import UUID
 
 from api_server.database.engine import Database
@@ -12,7 +12,9 @@ from api_server.videos.conversion import to_video
 from whodex.v1.video_pb2 import Video
 
 
-async def watch(database: Database, hub: NotificationHub, library_id: UUID, video_id: UUID) -> AsyncIterator[Video]:
+async def watch(
+    database: Database, hub: NotificationHub, library_id: UUID, video_id: UUID
+) -> AsyncGenerator[Video, None]:
     """Yields each state that differs from the one before, for as long as it is read.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import uuid4
 
@@ -129,6 +130,25 @@ async def test_a_watch_shows_each_change_and_ends_with_the_person(
     assert (ready.person.state, ready.photos[0].state) == (Person.STATE_READY, shown.photos[0].STATE_READY)
     await api.caller.people.DeletePerson(DeletePersonRequest(name=person.name))
     assert await api.refused(anext(states)) == NOT_FOUND
+
+
+async def test_nobody_waits_for_a_client_that_hung_up(api: Any, server_parts: Any) -> None:
+    person = await api.caller.person(api.library)
+    watch = api.caller.people.WatchPerson(WatchPersonRequest(name=person.name))
+    await anext(aiter(watch))
+    assert server_parts.hub._subscriptions
+    watch.cancel()
+    async with asyncio.timeout(5):
+        while server_parts.hub._subscriptions:
+            await asyncio.sleep(0.01)
+
+
+async def test_a_watch_ends_when_the_server_stops(api: Any, server_parts: Any) -> None:
+    person = await api.caller.person(api.library)
+    states = aiter(api.caller.people.WatchPerson(WatchPersonRequest(name=person.name)))
+    await anext(states)
+    server_parts.hub.stop()
+    assert await api.refused(anext(states)) == ("UNAVAILABLE", "SERVER_STOPPING")
 
 
 async def test_a_deleted_person_is_gone_from_rows_feed_and_queue(
