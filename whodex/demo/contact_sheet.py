@@ -30,8 +30,6 @@ class Card:
         photo_name: its file name.
         similarity: to the person's query embedding.
         photo_similarity: to that photo.
-        threshold: the similarity from which it counts.
-        rate: the false match rate that names the threshold.
     """
 
     title: str
@@ -45,8 +43,6 @@ class Card:
     photo_name: str
     similarity: float
     photo_similarity: float
-    threshold: float
-    rate: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +69,8 @@ class Sheet:
     Attributes:
         title: of the video.
         duration_s: of the video.
+        threshold: the similarity from which an appearance counts as a person's.
+        rate: the false match rate that names the threshold.
         scenes: the scenes found, each with its thumbnail as JPEG.
         people: in the order of the page.
         problems: what is wrong in all; empty when nothing is.
@@ -80,6 +78,8 @@ class Sheet:
 
     title: str
     duration_s: float
+    threshold: float
+    rate: str
     scenes: Sequence[tuple[Interval, bytes]]
     people: Sequence[PersonSheet]
     problems: Sequence[str]
@@ -98,10 +98,10 @@ def render_html(sheet: Sheet) -> str:
             _heading(sheet),
             _timeline(sheet),
             "<h2>Enrolled from other photographs than the video shows</h2>",
-            *map(_person, independent),
+            *(_person(person, sheet.threshold) for person in independent),
             "<h2>Enrolled from the very picture that the video shows</h2>",
             '<p class="faint">Shows that the path works; says nothing of accuracy.</p>',
-            *map(_person, same_picture),
+            *(_person(person, sheet.threshold) for person in same_picture),
             "</body></html>",
         ]
     )
@@ -112,7 +112,8 @@ def _heading(sheet: Sheet) -> str:
     state = "wrong" if sheet.problems else ""
     return (
         f"<h1>{escape(sheet.title)}</h1>"
-        f'<p class="faint">{sheet.duration_s:.0f} seconds, {len(sheet.scenes)} scenes, {len(sheet.people)} people</p>'
+        f'<p class="faint">{sheet.duration_s:.0f} seconds, {len(sheet.scenes)} scenes, {len(sheet.people)} people; '
+        f"a match from a similarity of {sheet.threshold:.3f} on (false match rate {sheet.rate})</p>"
         f'<p class="verdict {state}">{escape(verdict)}</p>'
     )
 
@@ -129,7 +130,7 @@ def _timeline(sheet: Sheet) -> str:
 
 
 def _lane(person: PersonSheet, sheet: Sheet) -> str:
-    truth = "".join(f'<i style="{_place(row.truth.whole, sheet)}"></i>' for row in person.rows if row.truth)
+    truth = "".join(f'<i style="{_place(row.truth.part, sheet)}"></i>' for row in person.rows if row.truth)
     found = "".join(
         f'<u class="{"wrong" if row.problem else ""}" style="{_place(match.seen, sheet)}"></u>'
         for row in person.rows
@@ -138,33 +139,33 @@ def _lane(person: PersonSheet, sheet: Sheet) -> str:
     return f'<div class="row"><b>{escape(person.name)}</b><div class="lane">{truth}{found}</div></div>'
 
 
-def _person(person: PersonSheet) -> str:
+def _person(person: PersonSheet, threshold: float) -> str:
     missed = [row.scene.title for row in person.rows if not row.matches]
     notes = [f'<p class="faint">Missed: {escape(", ".join(missed))}</p>'] if missed else []
     if not person.rows:
         notes.append('<p class="faint">Never in the video, and found nowhere.</p>')
-    cards = "".join(map(_card, person.cards))
+    cards = "".join(_card(card, threshold) for card in person.cards)
     return f'<h3>{escape(person.name)}</h3>{"".join(notes)}<div class="cards">{cards}</div>'
 
 
-def _card(card: Card) -> str:
-    truth = f"{_times(card.truth.whole)} in truth" if card.truth else "not there in truth"
+def _card(card: Card, threshold: float) -> str:
+    truth = f"truth {_times(card.truth.whole)}" if card.truth else "truth: not there"
     verdict = f"✗ {card.problem}" if card.problem else "✓"
     return f"""<div class="card {"wrong" if card.problem else ""}">
 <img alt="scene" src="{_data(card.scene)}"><div>
-<div class="title"><span>{escape(card.title)}</span><em>{escape(verdict)}</em></div>
+<div class="title"><span title="{escape(card.title)}">{escape(card.title)}</span><em>{escape(verdict)}</em></div>
 <p class="faint">found {_times(card.seen)} · {truth}</p>
 <div class="pair">
 <figure><img alt="best shot" src="{_data(card.best_shot)}">
-<figcaption>best shot, at {card.best_shot_s:.1f} s</figcaption></figure>
+<figcaption>best shot</figcaption><figcaption>at {card.best_shot_s:.1f} s</figcaption></figure>
 <figure><img alt="reference photo" src="{_data(card.photo)}">
-<figcaption>nearest photo, {card.photo_similarity:.3f}</figcaption>
-<figcaption>{escape(card.photo_name)}</figcaption></figure>
+<figcaption>nearest photo</figcaption>
+<figcaption>{card.photo_similarity:.3f}, {escape(card.photo_name)}</figcaption></figure>
 </div>
 <div class="gauge"><i style="width:{100 * max(0.0, card.similarity):.1f}%"></i>
-<u style="left:{100 * card.threshold:.1f}%"></u></div>
+<u style="left:{100 * threshold:.1f}%"></u></div>
 <div class="numbers"><span>similarity <b>{card.similarity:.3f}</b></span>
-<span class="faint">threshold {card.threshold:.3f} (FMR {card.rate})</span></div>
+<span class="faint">threshold {threshold:.3f}</span></div>
 </div></div>"""
 
 

@@ -15,6 +15,7 @@ from whodex.demo.library import Evidence, SearchResult
 from whodex.demo.steps import Advance
 from whodex.demo.truth import Interval, TrueScene
 from whodex.v1 import video_pb2
+from whodex.v1.embedding_pb2 import Threshold
 
 TOGETHER = ("biden", "obama")
 """Who is searched for in one scene."""
@@ -52,9 +53,9 @@ class Findings:
     problems: Sequence[str]
 
     @property
-    def threshold(self) -> float:
-        """The similarity from which a face counts as a person's."""
-        return self.people[0].result.threshold.similarity
+    def threshold(self) -> Threshold:
+        """What similarities were compared with; the same for all."""
+        return self.people[0].result.threshold
 
 
 def gather(
@@ -112,6 +113,8 @@ def make_sheet(client: Client, video: video_pb2.Video, findings: Findings, advan
     return Sheet(
         title=f"Who is in the {video.display_name.lower()}?",
         duration_s=video.duration.ToTimedelta().total_seconds(),
+        threshold=findings.threshold.similarity,
+        rate=RATES[findings.threshold.false_match_rate],
         scenes=scenes,
         people=people,
         problems=findings.problems,
@@ -134,8 +137,6 @@ def _card(client: Client, finding: PersonFinding, evidence: Evidence) -> Card:
         photo_name=photo.file_name,
         similarity=evidence.match.similarity,
         photo_similarity=evidence.appearance.nearest_photo_similarity,
-        threshold=finding.result.threshold.similarity,
-        rate=RATES[finding.result.threshold.false_match_rate],
     )
 
 

@@ -111,7 +111,7 @@ def _print(console: Console, findings: Findings) -> None:
     ):
         people = [(one.member, one.rows) for one in findings.people if one.member.independent is independent]
         console.print()
-        console.print(people_table(title, people, findings.threshold))
+        console.print(people_table(title, people, findings.threshold.similarity))
     console.print(identification_table(findings.pictures, names))
     scenes = ", ".join(map(times, findings.together))
     console.print(f"Joe Biden and Barack Obama in one scene: {scenes}", highlight=False)

@@ -49,7 +49,7 @@ STORYBOARD = (
     Shot("The card game", stages.card_table, Window(520, 340, 1030), Window(545, 340, 1010), 150),
     Shot("The flag", _flag_detail, Window(150, 84, 290), Window(470, 76, 270), 75),
     Shot("Biden in the office", stages.office, Window(640, 230, 700), Window(640, 360, 1240), 125),
-    Shot("Biden and Obama, split screen", stages.split_screen, Window(640, 360, 1270), Window(640, 340, 1120), 125),
+    Shot("Split screen", stages.split_screen, Window(640, 360, 1270), Window(640, 340, 1120), 125),
     Shot("Folded arms", _arms_detail, Window(485, 1090, 900), Window(430, 1010, 640), 75),
     Shot("Portrait of Hanks", stages.film_portrait, Window(640, 360, 1240), Window(640, 360, 1000), 100),
     Shot("The camera finds Obama", stages.podium_at_the_side, Window(640, 360, 1200), Window(2080, 330, 900), 125),

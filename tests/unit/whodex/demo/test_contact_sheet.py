@@ -22,8 +22,6 @@ def card(problem: str = "") -> Card:
         photo_name="ann.jpg",
         similarity=MATCH.similarity,
         photo_similarity=0.77,
-        threshold=0.292,
-        rate="1e-3",
     )
 
 
@@ -31,7 +29,7 @@ def sheet(problem: str = "") -> Sheet:
     ann = PersonSheet("Ann & Co", True, [Row("ann", 0, SCENE, PRESENCE, (MATCH,), problem)], [card(problem)])
     nobody = PersonSheet("Nobody", False, [], [])
     problems = [problem] if problem else []
-    return Sheet("Who is it?", 8.0, [(SCENE.span, b"thumbnail")], [ann, nobody], problems)
+    return Sheet("Who is it?", 8.0, 0.292, "1e-3", [(SCENE.span, b"thumbnail")], [ann, nobody], problems)
 
 
 class Outline(HTMLParser):
@@ -78,9 +76,11 @@ def test_names_are_text() -> None:
 
 def test_a_card_says_what_decided() -> None:
     text = Outline(render_html(sheet())).text
-    assert "similarity 0.812 threshold 0.292 (FMR 1e-3)" in text
-    assert "nearest photo, 0.770 ann.jpg" in text
-    assert "found 0.1-4.0 s · 0.0-4.0 s in truth" in text
+    assert "similarity 0.812 threshold 0.292" in text
+    assert "from a similarity of 0.292 on (false match rate 1e-3)" in text
+    assert "best shot at 1.2 s" in text
+    assert "nearest photo 0.770, ann.jpg" in text
+    assert "found 0.1-4.0 s · truth 0.0-4.0 s" in text
 
 
 def test_the_verdict_is_on_the_page() -> None:
