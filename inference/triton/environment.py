@@ -75,10 +75,10 @@ def prepared_environment() -> TritonEnvironment:
         TritonEnvironmentError: it has not been made.
     """
     directory = environment_directory()
-    if not _record_path(directory).is_file():
+    if not _is_whole(directory):
         raise TritonEnvironmentError("Triton's environment is not prepared: run `whodex models pull`.")
     record = json.loads(_record_path(directory).read_bytes())
-    return TritonEnvironment(directory, Path(record["site_packages"]), Path(record["library_directory"]))
+    return TritonEnvironment(directory, _site_packages(directory, record["python"]), Path(record["library_directory"]))
 
 
 def prepare_environment() -> bool:
@@ -93,7 +93,7 @@ def prepare_environment() -> bool:
     directory = environment_directory()
     directory.parent.mkdir(parents=True, exist_ok=True)
     with _only_one(directory.with_suffix(".lock")):
-        if _record_path(directory).is_file():
+        if _is_whole(directory):
             return False
         check_machine(Machine.here(directory.parent))
         interpreter = find_interpreter()
@@ -109,9 +109,18 @@ def environment_directory() -> Path:
     return cache_directory() / "triton" / lock[:16]
 
 
+def _is_whole(directory: Path) -> bool:
+    """Whether it was made to the end, and the Python that it was made from is still there."""
+    return _record_path(directory).is_file() and (directory / "bin" / "python").exists()
+
+
 def _record_path(directory: Path) -> Path:
-    """The file that is written last: where it is, the environment is whole."""
+    """The file that is written last."""
     return directory / "whodex.json"
+
+
+def _site_packages(directory: Path, version: str) -> Path:
+    return directory / "lib" / f"python{version}" / "site-packages"
 
 
 @contextmanager
@@ -152,9 +161,8 @@ def _uv(*arguments: str) -> None:
 
 def _finish(directory: Path, interpreter: Interpreter) -> None:
     """Put the stub where Triton looks for it, and write down that the environment is whole."""
-    site_packages = directory / "lib" / f"python{interpreter.version}" / "site-packages"
-    server = site_packages / "pytriton" / "tritonserver"
+    server = _site_packages(directory, interpreter.version) / "pytriton" / "tritonserver"
     stub = server / "python_backend_stubs" / interpreter.version / "triton_python_backend_stub"
     shutil.copy2(stub, server / "backends" / "python")
-    record = {"site_packages": str(site_packages), "library_directory": str(interpreter.library.parent)}
+    record = {"python": interpreter.version, "library_directory": str(interpreter.library.parent)}
     _record_path(directory).write_text(json.dumps(record))

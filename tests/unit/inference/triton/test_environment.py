@@ -41,10 +41,25 @@ def test_half_made_is_not_made(cache_directory: Path):
     assert cache_directory in environment_directory().parents
 
 
-def test_a_whole_one_is_used_as_it_is():
+@pytest.fixture
+def whole() -> Path:
     directory = environment_directory()
-    directory.mkdir(parents=True)
-    record = {"site_packages": "/env/site-packages", "library_directory": "/usr/lib"}
+    (directory / "bin").mkdir(parents=True)
+    (directory / "bin" / "python").touch()
+    record = {"python": "3.12", "library_directory": "/usr/lib"}
     (directory / "whodex.json").write_text(json.dumps(record))
+    return directory
+
+
+def test_a_whole_one_is_used_as_it_is(whole: Path):
     assert not prepare_environment()
-    assert prepared_environment().server == Path("/env/site-packages/pytriton/tritonserver/bin/tritonserver")
+    found = prepared_environment()
+    assert found.server == whole / "lib/python3.12/site-packages/pytriton/tritonserver/bin/tritonserver"
+    assert found.library_directory == Path("/usr/lib")
+
+
+def test_one_whose_python_has_been_removed_is_not_used(whole: Path):
+    (whole / "bin" / "python").unlink()
+    (whole / "bin" / "python").symlink_to("/usr/bin/python3.11-that-was-here")
+    with pytest.raises(TritonEnvironmentError, match="not prepared"):
+        prepared_environment()
