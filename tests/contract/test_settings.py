@@ -48,5 +48,5 @@ def test_a_service_accepts_the_values(parts: dict[str, Part], name: str, monkeyp
 
 
 def test_every_python_process_is_covered(parts: dict[str, Part]) -> None:
-    python = {name for name, part in parts.items() if part.command[2:3] == ("-m",)}
+    python = {name for name, part in parts.items() if part.command[1:2] == ("-m",)}
     assert python - {"triton", "smoke_media"} == set(READERS)

@@ -106,11 +106,13 @@ class Child:
                 await self._launch()
 
     async def stop(self) -> None:
-        """Asks the part to finish, and kills its whole group if it does not, or leaves descendants behind."""
+        """Asks the part to finish, and kills it if it does not, and the descendants that it leaves behind."""
         if self._process is None or not self._group_is_ours:
             return
         self._enter(PartState.STOPPING)
-        self._signal_group(self.part.stop_signal)
+        # Its own process alone: what it has started, it ends in its own order.
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(self.part.stop_signal)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), self.part.stop_seconds)
         await self._kill_group()
@@ -171,15 +173,11 @@ class Child:
         """Kills what is left of the part. Once only: the id may belong to another group later on."""
         if self._process is None or not self._group_is_ours:
             return
-        self._signal_group(signal.SIGKILL)
+        # The part leads a session and a process group of its own, so that the group's id is its pid.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
         self._group_is_ours = False
         await self._process.wait()
-
-    def _signal_group(self, number: signal.Signals) -> None:
-        # The part leads a session and a process group of its own, so that the group's id is its pid.
-        if self._process is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self._process.pid, number)
 
     def _enter(self, state: PartState) -> None:
         self._state = state

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -43,7 +44,7 @@ def up(
 ) -> None:
     """Start the local stack, and keep it running until Ctrl-C."""
     state = StateDirectory.locate(state_dir)
-    progress = Progress(_output, state)
+    progress = Progress(sys.stdout, state)
     try:
         if detach:
             detached.start(state, progress.show)

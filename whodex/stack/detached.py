@@ -31,7 +31,7 @@ def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None
     state.refuse_if_running()
     with state.log(OUTPUT).open("w") as output:
         supervisor = subprocess.Popen(
-            [sys.executable, "-P", "-m", "whodex.stack", "up", "--state-dir", state.root],
+            [sys.executable, "-m", "whodex.stack", "up", "--state-dir", state.root],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -232,12 +232,16 @@ def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part
 
 
 def _module(module: str, *arguments: str) -> tuple[str, ...]:
-    # -P: the working directory never comes before the installed packages.
-    return (sys.executable, "-P", "-m", module, *arguments)
+    return (sys.executable, "-m", module, *arguments)
 
 
 def _environment(settings: Mapping[str, str], *names: str) -> dict[str, str]:
     """What this process inherited, and of the settings those named alone: a worker cannot open the database."""
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
-    # Buffered lines would be lost when a part is killed.
-    return inherited | {"PYTHONUNBUFFERED": "1"} | {name: settings[name] for name in names}
+    python = {
+        # Buffered lines would be lost when a part is killed.
+        "PYTHONUNBUFFERED": "1",
+        # What lies in the working directory never comes before the installed packages.
+        "PYTHONSAFEPATH": "1",
+    }
+    return inherited | python | {name: settings[name] for name in names}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
+from typing import TextIO
 
 from whodex.stack.state import PartRecord, PartState, StackRecord, StateDirectory
 
@@ -12,8 +12,8 @@ NEWS = {PartState.READY, PartState.DONE, PartState.RESTARTING, PartState.FAILED,
 class Progress:
     """Prints a line whenever a part enters a state that matters, and the address once all are ready."""
 
-    def __init__(self, console: Console, state: StateDirectory) -> None:
-        self._console = console
+    def __init__(self, output: TextIO, state: StateDirectory) -> None:
+        self._output = output
         self._state = state
         self._shown: dict[str, PartState] = {}
         self._ready_shown = False
@@ -28,9 +28,9 @@ class Progress:
             self._ready_shown = True
             seconds = (record.ready_at - record.started_at).total_seconds()
             where = f"Ready at {record.address} after {seconds:.1f} s. State and logs: {self._state.root}"
-            self._console.print(where, markup=False, soft_wrap=True)
+            print(where, file=self._output, flush=True)
 
     def _show_part(self, part: PartRecord, record: StackRecord) -> None:
         if part.state in NEWS:
             seconds = (part.since - record.started_at).total_seconds()
-            self._console.print(f"{seconds:6.1f} s  {part.name:<14} {part.state}", markup=False)
+            print(f"{seconds:6.1f} s  {part.name:<14} {part.state}", file=self._output, flush=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Callable
@@ -52,7 +53,9 @@ async def _supervise(state: StateDirectory, ports: dict[str, int], observe: Obse
         nonlocal record
         record = record.model_copy(update={"parts": supervisor.records, **changes})
         state.write_record(record)
-        observe(record)
+        # The terminal that reads along may be gone. The stack stays, or stops in order.
+        with contextlib.suppress(OSError):
+            observe(record)
 
     supervisor = Supervisor(all_parts(state, ports, secrets), state, publish)
     stopping = _cancel_on_signals()

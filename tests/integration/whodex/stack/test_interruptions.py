@@ -75,6 +75,20 @@ def test_an_interrupted_start_leaves_nothing(state: StateDirectory, number: sign
     assert _none_left(state)
 
 
+def test_a_terminal_that_goes_away_does_not_disturb_the_stop(state: StateDirectory) -> None:
+    with subprocess.Popen([*UP, "--state-dir", state.root], stdout=subprocess.PIPE) as up:
+        assert up.stdout is not None
+        up.stdout.close()
+        record = _record_with_running(state, "postgres", up.pid)
+        up.send_signal(signal.SIGHUP)
+        up.wait(timeout=60)
+    assert _none_left(state)
+    stopped = state.record()
+    assert stopped is not None
+    assert {part.state for part in stopped.parts} <= {PartState.STOPPED, PartState.DONE, PartState.WAITING}
+    assert len(stopped.parts) == len(record.parts)
+
+
 def test_down_ends_what_a_killed_supervisor_leaves(state: StateDirectory) -> None:
     with subprocess.Popen([*UP, "--state-dir", state.root], stdout=subprocess.DEVNULL) as up:
         _record_with_running(state, "postgres", up.pid)

@@ -56,6 +56,6 @@ def test_everything_listens_on_loopback(state: StateDirectory) -> None:
 
 
 def test_every_python_part_is_a_module_of_an_installed_package(parts: dict[str, Part]) -> None:
-    modules = {part.command[3] for part in parts.values() if part.command[2:3] == ("-m",)}
+    modules = {part.command[2] for part in parts.values() if part.command[1:2] == ("-m",)}
     assert modules
     assert [module for module in modules if find_spec(module) is None] == []

@@ -1,8 +1,6 @@
 import io
 from datetime import UTC, datetime, timedelta
 
-from rich.console import Console
-
 from whodex.stack.progress import Progress
 from whodex.stack.state import PartRecord, PartState, StackRecord, StateDirectory
 
@@ -25,7 +23,7 @@ def _record(state: StateDirectory, part_state: PartState, *, ready_at: datetime 
 
 def test_each_piece_of_news_is_told_once(state: StateDirectory) -> None:
     output = io.StringIO()
-    progress = Progress(Console(file=output, width=200), state)
+    progress = Progress(output, state)
     for part_state in (PartState.WAITING, PartState.STARTING, PartState.READY, PartState.READY):
         progress.show(_record(state, part_state))
     assert output.getvalue() == "   1.2 s  postgres       ready\n"
@@ -33,7 +31,7 @@ def test_each_piece_of_news_is_told_once(state: StateDirectory) -> None:
 
 def test_the_address_is_told_when_all_is_ready(state: StateDirectory) -> None:
     output = io.StringIO()
-    progress = Progress(Console(file=output, width=200), state)
+    progress = Progress(output, state)
     for _ in range(2):
         progress.show(_record(state, PartState.READY, ready_at=STARTED + timedelta(seconds=8)))
     assert output.getvalue().count("Ready at 127.0.0.1:7700 after 8.0 s.") == 1
