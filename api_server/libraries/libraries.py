@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, union_all
+from sqlalchemy import delete, exists, select, text, union_all
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -18,6 +18,8 @@ from whodex.errors import FailedPreconditionError
 from whodex.v1 import error_reason_pb2
 from whodex.v1.library_service_pb2 import CreateLibraryRequest
 
+# A library may hold millions of rows; the call's own deadline still ends the wait.
+_PATIENCE = text("SET LOCAL statement_timeout = '10min'")
 LIBRARY_COLUMNS = (Library.id, Library.display_name, Library.create_time)
 
 
@@ -59,6 +61,7 @@ async def delete_whole(session: AsyncSession, library_id: UUID, *, force: bool) 
         NotFoundError: there is no such library.
         FailedPreconditionError: LIBRARY_NOT_EMPTY, it holds something and `force` is not set.
     """
+    await session.execute(_PATIENCE)
     await work.cancel(session, await _media_ids(session, library_id))
     # Nothing can be added to a library whose row is locked: every insert needs a share lock on it.
     locked = select(Library.id).where(Library.id == library_id).with_for_update()

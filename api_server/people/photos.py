@@ -12,7 +12,7 @@ from sqlalchemy.orm import aliased
 from api_server import feed, work
 from api_server.contents.deletion import delete_contents
 from api_server.database.rows import AnyRow, AnySelect
-from api_server.database.schema import Content, MediaState, ReferencePhoto
+from api_server.database.schema import Content, MediaState, Person, ReferencePhoto
 from api_server.names import PHOTO, name, not_found
 from api_server.results.people import recompute_query_embedding
 from whodex.errors import FailedPreconditionError
@@ -125,6 +125,8 @@ async def delete_whole(session: AsyncSession, library_id: UUID, person_id: UUID,
         The position from which on an index knows the person without the photo.
     """
     await work.cancel(session, [photo_id])
+    # The person before the photo, as in a deletion of the person: two that meet wait for each other.
+    await session.execute(select(Person.id).where(Person.id == person_id).with_for_update())
     gone = await session.scalar(
         delete(ReferencePhoto).where(*_is(library_id, person_id, photo_id)).returning(ReferencePhoto.id)
     )

@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 from uuid import uuid4
 
+import grpc.aio
 import pytest
 
 from whodex.v1 import failure_pb2
@@ -174,3 +175,29 @@ async def test_a_deleted_person_is_gone_from_rows_feed_and_queue(
     # Who still works on the other photo has lost the lease.
     assert await worker.complete((pending, samples.photo_result(1))) == [pending.lease]
     assert await api.refused(api.caller.people.DeletePerson(request)) == NOT_FOUND
+
+
+async def test_deletions_and_results_that_meet_never_fail_each_other(
+    api: Any, rows: Any, worker: Any, samples: Any
+) -> None:
+    await rows.space()
+    for _ in range(5):
+        person = await api.caller.person(api.library)
+        photos = [await api.caller.photo(person.name) for _ in range(4)]
+        items = await worker.claim(worker.photos, 4)
+        delete_photo, delete_person = api.caller.people.DeleteReferencePhoto, api.caller.people.DeletePerson
+        answers = await asyncio.gather(
+            *(worker.complete((item, samples.photo_result(1))) for item in items),
+            *(delete_photo(DeleteReferencePhotoRequest(name=photo.name)) for photo in photos),
+            delete_person(DeletePersonRequest(name=person.name)),
+            return_exceptions=True,
+        )
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        # Who comes after the person's end finds nothing; everybody else succeeds.
+        assert {error.code().name for error in errors if isinstance(error, grpc.aio.AioRpcError)} <= {"NOT_FOUND"}
+        assert all(isinstance(error, grpc.aio.AioRpcError) for error in errors), errors
+    left = await rows.one(
+        "SELECT (SELECT count(*) FROM reference_photos), (SELECT count(*) FROM contents),"
+        " (SELECT count(*) FROM embedding_changes WHERE vector IS NOT NULL)"
+    )
+    assert left == (0, 0, 0)
