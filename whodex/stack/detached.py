@@ -13,6 +13,7 @@ from whodex.stack.state import StackRecord, StateDirectory
 
 POLL_SECONDS = 0.1
 OUTPUT = "supervisor"
+ERRORS = "supervisor.errors"
 
 
 def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None:
@@ -29,12 +30,12 @@ def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None
     state.create()
     # The background process would find that out too, but not before its output has replaced the running one's.
     state.refuse_if_running()
-    with state.log(OUTPUT).open("w") as output:
+    with state.log(OUTPUT).open("w") as output, state.log(ERRORS).open("w") as errors:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "whodex.stack", "up", "--state-dir", state.root],
             stdin=subprocess.DEVNULL,
             stdout=output,
-            stderr=subprocess.STDOUT,
+            stderr=errors,
             start_new_session=True,
         )
     try:
@@ -55,6 +56,5 @@ def _wait_until_ready(
             if record.ready_at is not None:
                 return
         if supervisor.poll() is not None:
-            said = state.log(OUTPUT).read_text(encoding="utf-8", errors="replace").strip()
-            raise StackError(said)
+            raise StackError(state.log(ERRORS).read_text(encoding="utf-8", errors="replace").strip())
         time.sleep(POLL_SECONDS)
