@@ -22,8 +22,9 @@ help: ## List the targets
 # --- Setting up
 
 .PHONY: setup
-setup: install ## Make .venv, install everything, prepare the models
+setup: install ## Make .venv, install everything, prepare the models and the sample media
 	@$(BIN)/whodex models pull
+	@$(BIN)/python -m whodex.stack.smoke_clip
 
 .PHONY: install
 install: $(VENV)/.stubs ## Make .venv with everything in it, but no models
