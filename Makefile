@@ -24,7 +24,7 @@ help: ## List the targets
 .PHONY: setup
 setup: install ## Make .venv, install everything, prepare the models and the sample media
 	@$(BIN)/whodex models pull
-	@$(BIN)/python -m whodex.stack.smoke_clip
+	@$(BIN)/whodex demo --pull
 
 .PHONY: install
 install: $(VENV)/.stubs ## Make .venv with everything in it, but no models

@@ -29,6 +29,7 @@ done
 
 echo "== the stack"
 "$whodex" models pull
+"$whodex" demo --pull
 "$whodex" --state-dir "$work/state" up --detach
 
 echo "== every task"

@@ -1,4 +1,4 @@
-"""`python -m whodex.stack.smoke_clip` fetches and renders what the smoke test uploads, unless it is there."""
+"""`python -m whodex.stack.smoke_clip` renders the video that the smoke test uploads, unless it is there."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from whodex.demo.errors import SamplesError
-from whodex.demo.samples import pull_samples, sample
+from whodex.demo.samples import sample
 from whodex.stack.smoke_media import FILMED, clip_path
 
 CLIP_SIZE = (640, 360)
@@ -19,14 +19,13 @@ FRAMES_PER_SECOND = 25
 
 
 def main() -> None:
-    """Says why and succeeds when the photographs cannot be had: a stack runs without a smoke test too."""
+    """Says why and succeeds when the photographs are not there: a stack runs without a smoke test too."""
+    if clip_path().exists():
+        return
     try:
-        pull_samples()
+        _render(clip_path())
     except SamplesError as error:
         print(f"The smoke test will not run: {error}")  # noqa: T201 - the part's log
-        return
-    if not clip_path().exists():
-        _render(clip_path())
 
 
 def _render(path: Path) -> None:
