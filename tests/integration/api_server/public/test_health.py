@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import grpc
+import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
@@ -12,7 +14,13 @@ SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.Health
 
 async def _status(api: Any, service: str) -> int:
     stub: Any = health_pb2_grpc.HealthStub(api.caller.channel)
-    status: int = (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+    try:
+        status: int = (await stub.Check(health_pb2.HealthCheckRequest(service=service))).status
+    except grpc.aio.AioRpcError as error:
+        # Before the first round of checks has ended, nothing is known.
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return health_pb2.HealthCheckResponse.UNKNOWN
     return status
 
 
