@@ -20,7 +20,6 @@ from pydantic import (
 
 from inference.models.calibration import Calibration, Threshold
 from inference.models.errors import ManifestError
-from whodex.v1 import embedding_pb2
 
 DETECTION_WIDTH = 15
 """Values of a detection: a box of four, the score, x and y of five landmarks."""
@@ -87,7 +86,7 @@ class InputSpec(_Frozen):
 
 
 class Anchors(_Frozen):
-    """How the outputs of a RetinaFace network become boxes, see ``graph.decode_graph``.
+    """How the outputs of a RetinaFace network become boxes, see ``_decoding`` in ``graph.py``.
 
     Attributes:
         boxes: name of the output float32 (N, A, 4).
@@ -221,13 +220,6 @@ class EmbedderManifest(_Model):
 
 Manifest = DetectorManifest | EmbedderManifest
 
-_NAMED_RATES = {
-    embedding_pb2.FALSE_MATCH_RATE_ONE_IN_100: 1e-2,
-    embedding_pb2.FALSE_MATCH_RATE_ONE_IN_1000: 1e-3,
-    embedding_pb2.FALSE_MATCH_RATE_ONE_IN_10000: 1e-4,
-    embedding_pb2.FALSE_MATCH_RATE_ONE_IN_100000: 1e-5,
-}
-
 _ANY_MANIFEST: TypeAdapter[Manifest] = TypeAdapter(Annotated[Manifest, Field(discriminator="kind")])
 
 
@@ -276,25 +268,6 @@ def load_embedder() -> EmbedderManifest:
     manifest = load_manifest("arcface")
     assert isinstance(manifest, EmbedderManifest)  # noqa: S101
     return manifest
-
-
-def registered_space() -> embedding_pb2.EmbeddingSpace:
-    """What the api_server has to know of the embedding space of this deployment."""
-    manifest = load_embedder()
-    return embedding_pb2.EmbeddingSpace(
-        space=manifest.space,
-        dimension=manifest.embedding.dimension,
-        model=manifest.title,
-        thresholds=[
-            embedding_pb2.Threshold(
-                false_match_rate=rate,
-                similarity=threshold.similarity,
-                extrapolated=threshold.extrapolated,
-            )
-            for rate, fmr in _NAMED_RATES.items()
-            for threshold in [manifest.threshold_for(fmr)]
-        ],
-    )
 
 
 def _names() -> list[str]:

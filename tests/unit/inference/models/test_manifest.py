@@ -11,9 +11,7 @@ from inference.models.manifest import (
     load_manifest,
     load_manifests,
     parse_manifest,
-    registered_space,
 )
-from whodex.v1 import embedding_pb2
 
 
 def manifest_text(name: str) -> str:
@@ -108,10 +106,3 @@ def test_a_lower_false_match_rate_takes_a_higher_similarity():
     rates = [threshold.fmr for threshold in thresholds]
     assert rates == sorted(rates, reverse=True)
     assert similarities == sorted(similarities)
-
-
-def test_the_space_is_registered_with_a_threshold_for_every_rate_of_the_contract():
-    space = registered_space()
-    assert (space.space, space.dimension) == (load_embedder().space, 512)
-    named = set(embedding_pb2.FalseMatchRate.values()) - {embedding_pb2.FALSE_MATCH_RATE_UNSPECIFIED}
-    assert {threshold.false_match_rate for threshold in space.thresholds} == named
