@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from inference.faces.alignment import align_face
 from inference.faces.decode import DecodedImage
 from inference.faces.detection import (
-    DETECTION_WIDTH,
     MAX_CANVAS_SIDE_PX,
     PADDING,
     choose_canvas,
@@ -26,7 +25,12 @@ class FaceModels(Protocol):
     """The two networks, wherever they run."""
 
     def detect(self, images_bgr: NDArray[np.uint8], /) -> list[NDArray[np.float32]]:
-        """Find faces in uint8 (N, H, W, 3), BGR: for each image float32 (M, 15), see ``detection``."""
+        """Find faces in uint8 (N, H, W, 3), BGR.
+
+        Returns:
+            For each image float32 (M, 15): the box as x1, y1, x2, y2, the score in 0..1, then x and y of five
+            landmarks, in pixels of the image.
+        """
 
     def embed(self, crops_bgr: NDArray[np.uint8], /) -> NDArray[np.float32]:
         """Embed uint8 (N, 112, 112, 3), BGR: float32 (N, D), of any length."""
@@ -107,13 +111,13 @@ class FaceAnalyzer:
 
     def _detect(self, images: Sequence[DecodedImage], *, padding: float = 0.0) -> list[NDArray[np.float32]]:
         """Detect in pixels of the decoded pictures, one call for each canvas size."""
-        detections = [np.empty((0, DETECTION_WIDTH), np.float32) for _ in images]
+        detections: dict[int, NDArray[np.float32]] = {}
         for canvas, indices in self._by_canvas(images).items():
             placed = [letterbox(images[index].pixels_bgr, canvas, padding=padding) for index in indices]
             found = self._models.detect(np.stack([pixels for pixels, _ in placed]))
             for index, (_, placement), rows in zip(indices, placed, found, strict=True):
                 detections[index] = placement.to_picture(rows[rows[:, 4] >= MIN_DETECTION_SCORE])
-        return detections
+        return [detections[index] for index in range(len(images))]
 
     def _by_canvas(self, images: Iterable[DecodedImage]) -> dict[tuple[int, int], list[int]]:
         indices: dict[tuple[int, int], list[int]] = defaultdict(list)

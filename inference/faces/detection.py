@@ -10,9 +10,6 @@ from numpy.typing import NDArray
 
 from inference.faces.scaling import halve_until
 
-DETECTION_WIDTH: Final = 15
-"""Values of a detection: box x1, y1, x2, y2, the score, then x and y of five landmarks."""
-
 MAX_CANVAS_SIDE_PX: Final = 640
 """Larger canvases find smaller faces at a higher price; video may ask for one."""
 

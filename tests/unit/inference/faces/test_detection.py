@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from inference.faces.detection import DETECTION_WIDTH, Letterbox, choose_canvas, letterbox
+from inference.faces.detection import Letterbox, choose_canvas, letterbox
 
 SIZES = ((256, 256), (640, 360), (360, 640), (640, 480), (480, 640), (640, 640), (960, 540))
 sides = st.integers(1, 3000)
@@ -61,7 +61,7 @@ def test_padding_leaves_its_share_around_the_picture():
 def test_points_come_back_to_where_they_were(width: int, height: int, padding: float, data: st.DataObject):
     canvas = data.draw(st.sampled_from(SIZES))
     _, placement = letterbox(np.zeros((height, width, 3), np.uint8), canvas, padding=padding)
-    corners = np.zeros((1, DETECTION_WIDTH), np.float32)
+    corners = np.zeros((1, 15), np.float32)
     corners[0, :4] = 0, 0, width, height
     corners[0, 4] = 0.75
     corners[0, 5:] = np.tile([width / 2, height / 2], 5)
