@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.faces.analyzer import Face
+from inference.faces.boxes import iou
 from inference.faces.errors import (
     FaceNotAtBoxError,
     FaceNotSharpError,
@@ -44,23 +45,6 @@ def choose_face(faces: Sequence[Face], box_xyxy: NDArray[np.float32] | None = No
     return face
 
 
-def box_overlap(first_xyxy: NDArray[np.float32], second_xyxy: NDArray[np.float32]) -> float:
-    """Intersection over union of two boxes.
-
-    Args:
-        first_xyxy: float32 (4,): left, top, right, bottom.
-        second_xyxy: likewise.
-
-    Returns:
-        0 to 1.
-    """
-    top_left = np.maximum(first_xyxy[:2], second_xyxy[:2])
-    bottom_right = np.minimum(first_xyxy[2:], second_xyxy[2:])
-    shared = float(np.prod(np.maximum(bottom_right - top_left, 0)))
-    areas = float(np.prod(first_xyxy[2:] - first_xyxy[:2]) + np.prod(second_xyxy[2:] - second_xyxy[:2]))
-    return shared / (areas - shared)
-
-
 def _only_usable(faces: Sequence[Face]) -> Face:
     usable = [face for face in faces if face.quality.is_large_enough and face.quality.is_sharp_enough]
     if len(usable) > 1:
@@ -71,7 +55,7 @@ def _only_usable(faces: Sequence[Face]) -> Face:
 
 
 def _nearest(faces: Sequence[Face], box_xyxy: NDArray[np.float32]) -> Face:
-    overlaps = [box_overlap(face.box_xyxy, box_xyxy) for face in faces]
+    overlaps = iou(box_xyxy[None], np.stack([face.box_xyxy for face in faces]))[0]
     best = int(np.argmax(overlaps))
     if overlaps[best] < MIN_BOX_OVERLAP:
         raise FaceNotAtBoxError(

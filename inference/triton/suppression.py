@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.boxes import iou
+
 MAX_OVERLAP = 0.4
 """Intersection over union above which two boxes are one face; the value that the detector's package uses."""
 
@@ -16,18 +18,9 @@ def suppress_overlapping(detections: NDArray[np.float32]) -> NDArray[np.float32]
     Returns:
         float32 (K, 15): the rows that overlap no better row that was kept, in their order.
     """
-    overlaps = _overlaps(detections[:, :4]) > MAX_OVERLAP
+    overlaps = iou(detections[:, :4], detections[:, :4]) > MAX_OVERLAP
     kept: list[int] = []
     for row in range(len(detections)):
         if not overlaps[row, kept].any():
             kept.append(row)
     return detections[kept]
-
-
-def _overlaps(boxes_xyxy: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of each pair: float32 (M, 4) in, float32 (M, M) out."""
-    top_left = np.maximum(boxes_xyxy[:, None, :2], boxes_xyxy[None, :, :2])
-    bottom_right = np.minimum(boxes_xyxy[:, None, 2:], boxes_xyxy[None, :, 2:])
-    intersections = np.clip(bottom_right - top_left, 0, None).prod(axis=2)
-    areas = (boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]).prod(axis=1)
-    return np.asarray(intersections / (areas[:, None] + areas[None, :] - intersections), np.float32)

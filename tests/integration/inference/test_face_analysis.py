@@ -13,7 +13,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from PIL import Image, ImageOps
 
-from inference.faces.selection import box_overlap
+from inference.faces.boxes import iou
 from inference.models.manifest import load_manifest
 from inference.proto import box_from_proto
 from whodex.demo.samples import pull_samples, sample
@@ -68,7 +68,7 @@ def similarity(first: AnalyzedFace, second: AnalyzedFace) -> float:
 
 
 def overlap(first: AnalyzedFace, second: AnalyzedFace) -> float:
-    return box_overlap(box_from_proto(first.box), box_from_proto(second.box))
+    return iou(box_from_proto(first.box)[None], box_from_proto(second.box)[None]).item()
 
 
 def test_it_is_serving(channel: grpc.Channel):
@@ -118,7 +118,7 @@ def test_a_12_megapixel_photo_gives_the_same_faces_in_its_own_pixels(
     assert len(large_faces) == 6
     for face in large_faces:
         shrunk = box_from_proto(face.box) / np.float32(4096 / group.width)
-        (same,) = [one for one in small_faces if box_overlap(box_from_proto(one.box), shrunk) > 0.5]
+        (same,) = [one for one in small_faces if iou(box_from_proto(one.box)[None], shrunk[None]) > 0.5]
         assert similarity(face, same) > 0.9
 
 

@@ -14,7 +14,7 @@ from inference.faces.errors import (
     NoFaceError,
     SeveralFacesError,
 )
-from inference.faces.selection import box_overlap, choose_face
+from inference.faces.selection import choose_face
 from whodex.v1 import failure_pb2
 
 MakeFace = Callable[..., Face]
@@ -75,17 +75,3 @@ def test_a_refusal_says_why(
         choose_face([make_face(**one) for one in faces], None if box is None else np.array(box, np.float32))
     assert refused.value.reason == reason
     assert refused.value.message.endswith(".")
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "overlap"),
-    [
-        ((0, 0, 10, 10), (0, 0, 10, 10), 1.0),
-        ((0, 0, 10, 10), (10, 0, 20, 10), 0.0),
-        ((0, 0, 10, 10), (30, 30, 40, 40), 0.0),
-        ((0, 0, 10, 10), (5, 0, 15, 10), 1 / 3),
-        ((0, 0, 10, 10), (2, 2, 7, 7), 0.25),
-    ],
-)
-def test_overlap_is_intersection_over_union(first: tuple[float, ...], second: tuple[float, ...], overlap: float):
-    assert box_overlap(boxed(*first), boxed(*second)) == pytest.approx(overlap)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from inference.faces.decode import DecodedImage
-from inference.video.tracks import MAX_GAP_S, Track, Tracker, iou
+from inference.video.tracks import MAX_GAP_S, Track, Tracker
 
 MakeSighting = Callable[..., Any]
 FRAME = DecodedImage.from_pixels(np.zeros((180, 320, 3), np.uint8))
@@ -75,9 +75,3 @@ def test_the_embedding_is_the_weighted_mean_of_length_one(make_sighting: MakeSig
     assert track.embedding.dtype == np.float32
     assert track.embedding[:2] == pytest.approx(expected / np.linalg.norm(expected), abs=1e-6)
     assert np.linalg.norm(track.embedding) == pytest.approx(1, abs=1e-6)
-
-
-def test_iou_of_every_pair() -> None:
-    a = np.array([[0, 0, 10, 10], [5, 5, 5, 5]], np.float32)
-    b = np.array([[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]], np.float32)
-    assert iou(a, b) == pytest.approx(np.array([[1, 1 / 3, 0], [0, 0, 0]]), abs=1e-6)
