@@ -6,36 +6,38 @@ number, and a follower that has gone past it would never see it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import bindparam, func, select, update
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server.database.notifications import Channel
-from api_server.database.schema import CollectionKind, EmbeddingChange, FeedState, Vector
+from api_server.database.schema import CollectionKind, FeedState, Vector
+from api_server.database.vectors import vector_base64
 from api_server.feed.position import FeedPosition
 
-_UPSERT = insert(EmbeddingChange)
-_RECORD = _UPSERT.on_conflict_do_update(
-    index_elements=[EmbeddingChange.kind, EmbeddingChange.id],
-    set_={
-        "library_id": _UPSERT.excluded.library_id,
-        "space": _UPSERT.excluded.space,
-        "sequence": _UPSERT.excluded.sequence,
-        "vector": _UPSERT.excluded.vector,
-        "change_time": func.now(),
-    },
+# One statement, however many changes: the lock on the feed's row is held from here to the commit. Notifications are
+# delivered at the commit, so that this one may as well be sent along.
+_RECORD = text(f"""
+WITH change AS (
+    SELECT * FROM json_to_recordset(CAST(:changes AS json))
+        AS change (kind text, id uuid, library_id uuid, space text, vector text, place bigint)
+), state AS (
+    UPDATE feed_state SET newest_sequence = newest_sequence + :count
+    RETURNING epoch, newest_sequence, pg_notify('{Channel.FEED.value}', '')
+), recorded AS (
+    INSERT INTO embedding_changes (kind, id, library_id, space, sequence, vector)
+    SELECT kind, change.id, library_id, space, newest_sequence - :count + place, decode(vector, 'base64')
+    FROM change CROSS JOIN state
+    ON CONFLICT (kind, id) DO UPDATE SET library_id = excluded.library_id, space = excluded.space,
+        sequence = excluded.sequence, vector = excluded.vector, change_time = now()
 )
-_ADVANCE = (
-    update(FeedState)
-    .values(newest_sequence=FeedState.newest_sequence + bindparam("count"))
-    # A notification is delivered at the commit, so that it may as well be sent with the first statement.
-    .returning(FeedState.epoch, FeedState.newest_sequence, func.pg_notify(Channel.FEED.value, ""))
-)
+SELECT epoch, newest_sequence FROM state
+""")  # noqa: S608 - the channel is a constant
 _READ = select(FeedState.epoch, FeedState.newest_sequence)
 
 
@@ -62,7 +64,7 @@ async def record_changes(session: AsyncSession, changes: Sequence[Change]) -> Fe
     """Gives each change the next sequence, in the order given.
 
     Call it last in the transaction: from here to its commit it holds the lock that makes the sequence follow the order
-    of commits, and every other writer of embeddings waits.
+    of commits, and every other writer of embeddings waits. An id may be there once.
 
     Returns:
         The position of the last change: change `i` of `n` has the sequence `position.sequence - n + 1 + i`. Without
@@ -70,10 +72,9 @@ async def record_changes(session: AsyncSession, changes: Sequence[Change]) -> Fe
     """
     if not changes:
         return await read_position(session)
-    epoch, newest, _ = (await session.execute(_ADVANCE, {"count": len(changes)})).one()
-    first = newest - len(changes) + 1
-    rows = [_row(change, first + offset) for offset, change in enumerate(changes)]
-    await session.execute(_RECORD, rows)
+    rows = [_row(change, place) for place, change in enumerate(changes, start=1)]
+    parameters = {"changes": json.dumps(rows), "count": len(rows)}
+    epoch, newest = (await session.execute(_RECORD, parameters)).one()
     return FeedPosition(epoch, newest)
 
 
@@ -83,12 +84,12 @@ async def read_position(session: AsyncSession) -> FeedPosition:
     return FeedPosition(epoch, newest)
 
 
-def _row(change: Change, sequence: int) -> dict[str, Any]:
+def _row(change: Change, place: int) -> dict[str, Any]:
     return {
-        "kind": change.kind,
-        "id": change.id,
-        "library_id": change.library_id,
+        "kind": change.kind.value,
+        "id": str(change.id),
+        "library_id": str(change.library_id),
         "space": change.space,
-        "sequence": sequence,
-        "vector": change.vector,
+        "vector": None if change.vector is None else vector_base64(change.vector),
+        "place": place,
     }

@@ -38,13 +38,17 @@ class Completed:
     resource_id: UUID | None
     result: Message
 
+    def key(self, blob: tasks_pb2.StagedBlob) -> str:
+        """Returns where in the object store a staged blob is."""
+        return output_prefix(self.work_item_id, self.fencing_token) + blob.key
+
     def content(self, blob: tasks_pb2.StagedBlob, owner_id: UUID) -> dict[str, Any]:
         """Returns the row of `contents` that a staged blob becomes."""
         return {
             "id": uuid7(),
             "library_id": self.library_id,
             "owner_id": owner_id,
-            "key": output_prefix(self.work_item_id, self.fencing_token) + blob.key,
+            "key": self.key(blob),
             "media_type": blob.media_type,
             "size_bytes": blob.size_bytes,
         }

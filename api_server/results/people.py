@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,19 +10,23 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import ARRAY, Uuid, any_, bindparam, func, select, text, update
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_server.database.schema import CollectionKind, Person, Vector
+from api_server.database.schema import CollectionKind, Vector
+from api_server.database.vectors import vector_base64
 from api_server.feed import Change, FeedPosition, record_changes
 
-_LOCK = (
-    select(Person.id, Person.library_id, Person.query_space)
-    .where(Person.id == any_(bindparam("ids", type_=ARRAY(Uuid()))))
-    .order_by(Person.id)
-    # FOR NO KEY UPDATE: it does not block an upload, whose photo refers to the person.
-    .with_for_update(key_share=True)
-)
+# FOR NO KEY UPDATE does not block an upload, whose photo refers to the person.
+_LOCK = text("""
+SELECT id, library_id, query_space FROM people WHERE id = :id FOR NO KEY UPDATE
+""")
+# Ordered, so that two batches with people in common wait for each other and never deadlock.
+_LOCK_OF_PHOTOS = text("""
+SELECT reference_photos.id AS photo_id, people.id, people.library_id, people.query_space
+FROM reference_photos JOIN people ON people.id = reference_photos.person_id
+WHERE reference_photos.id = ANY(:photo_ids) ORDER BY people.id FOR NO KEY UPDATE OF people
+""")
 # One row per person however many photos there are: what a photo costs must not grow with those before it. Photos of
 # an older space than the newest photo's do not count.
 _READY = text("""
@@ -32,23 +37,23 @@ WHERE person_id = ANY(:ids) AND state = 'ready'
 GROUP BY person_id, space
 ORDER BY person_id, max(create_time) DESC
 """)
-_STORE = (
-    update(Person)
-    .where(Person.id == bindparam("person"))
-    .values(
-        query_embedding=bindparam("query_embedding"),
-        query_space=bindparam("query_space"),
-        embedding_sequence=bindparam("embedding_sequence"),
-        update_time=func.now(),
-    )
-)
+_STORE = text("""
+UPDATE people
+SET query_embedding = decode(vector, 'base64'), query_space = space, embedding_sequence = sequence, update_time = now()
+FROM json_to_recordset(CAST(:rows AS json)) AS row (id uuid, vector text, space text, sequence bigint)
+WHERE people.id = row.id
+""")
 # A mean shorter than this has no direction that a float32 could tell from noise.
 _SHORTEST_MEAN = 1e-6
 
 
 @dataclass(frozen=True)
-class _LockedPerson:
-    """What an aggregation needs of a person whose row is locked."""
+class LockedPerson:
+    """What an aggregation needs of a person whose row is locked.
+
+    Attributes:
+        query_space: of the query embedding; None without one.
+    """
 
     id: UUID
     library_id: UUID
@@ -78,37 +83,34 @@ def aggregate(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> Vec
 
 
 async def recompute_query_embedding(session: AsyncSession, person_id: UUID) -> FeedPosition:
-    """Does for one person what `recompute_query_embeddings` does for several."""
-    return await recompute_query_embeddings(session, [person_id])
+    """Derives a person's query embedding anew and records the change. Call it last in the transaction.
 
-
-async def recompute_query_embeddings(session: AsyncSession, person_ids: Collection[UUID]) -> FeedPosition:
-    """Derives the query embeddings anew and records the changes. Call it last in the transaction.
-
-    Without a READY photo a person has none, and the feed gets a tombstone if there was one. People who do not exist
-    are left out.
+    Without a READY photo there is none, and the feed gets a tombstone if there was one. Nothing happens to a person who
+    does not exist.
 
     Returns:
-        The position from which on an index knows of the changes.
+        The position from which on an index knows of the change.
     """
-    people = await _lock_people(session, person_ids)
-    found = await _query_embeddings(session, people)
-    changes = [
-        _change(person, found.get(person.id)) for person in people.values() if person.query_space or person.id in found
-    ]
+    rows = await session.execute(_LOCK, {"id": person_id})
+    return await recompute_locked(session, [LockedPerson(*row) for row in rows])
+
+
+async def lock_people_of(session: AsyncSession, photo_ids: Collection[UUID]) -> Mapping[UUID, LockedPerson]:
+    """Locks the people whom photos belong to; returns them by photo. Photos that do not exist are left out."""
+    rows = await session.execute(_LOCK_OF_PHOTOS, {"photo_ids": list(photo_ids)})
+    return {row.photo_id: LockedPerson(row.id, row.library_id, row.query_space) for row in rows}
+
+
+async def recompute_locked(session: AsyncSession, people: Collection[LockedPerson]) -> FeedPosition:
+    """Does what `recompute_query_embedding` does for several people whose rows are locked, each once."""
+    found = await _query_embeddings(session, [person.id for person in people])
+    changes = [_change(person, found.get(person.id)) for person in people if person.query_space or person.id in found]
     position = await record_changes(session, changes)
     first = position.sequence - len(changes) + 1
     rows = [_row(change, first + offset) for offset, change in enumerate(changes)]
     if rows:
-        connection = await session.connection()
-        await connection.execute(_STORE, rows)
+        await session.execute(_STORE, {"rows": json.dumps(rows)})
     return position
-
-
-async def _lock_people(session: AsyncSession, person_ids: Collection[UUID]) -> dict[UUID, _LockedPerson]:
-    """Locks the rows in the order of their ids, so that two transactions that aggregate one person take turns."""
-    rows = await session.execute(_LOCK, {"ids": list(person_ids)})
-    return {row.id: _LockedPerson(row.id, row.library_id, row.query_space) for row in rows}
 
 
 async def _query_embeddings(session: AsyncSession, person_ids: Collection[UUID]) -> Mapping[UUID, tuple[Vector, str]]:
@@ -122,15 +124,15 @@ def _aggregate_row(vectors: bytes, weights: Sequence[float]) -> Vector:
     return aggregate(matrix, np.array(weights, dtype=np.float32))
 
 
-def _change(person: _LockedPerson, found: tuple[Vector, str] | None) -> Change:
+def _change(person: LockedPerson, found: tuple[Vector, str] | None) -> Change:
     vector, space = found or (None, person.query_space or "")
     return Change(CollectionKind.PEOPLE, person.id, person.library_id, space, vector)
 
 
 def _row(change: Change, sequence: int) -> dict[str, Any]:
     return {
-        "person": change.id,
-        "query_embedding": change.vector,
-        "query_space": None if change.vector is None else change.space,
-        "embedding_sequence": sequence,
+        "id": str(change.id),
+        "vector": None if change.vector is None else vector_base64(change.vector),
+        "space": None if change.vector is None else change.space,
+        "sequence": sequence,
     }
