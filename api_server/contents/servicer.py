@@ -1,5 +1,4 @@
 """ContentService: the bytes behind the references."""
-# ruff: noqa: N802, ARG002 - the contract names the methods, gRPC passes a context
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
 """SearchService: converts, calls, converts."""
-# ruff: noqa: N802 - the contract names the methods
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ class IndexServicer(IndexServiceServicer):
         self._pool = pool
         self._snapshots = snapshots
 
-    async def Search(self, request: pb.SearchRequest, context: _Context) -> pb.SearchResponse:  # noqa: ARG002, N802
+    async def Search(self, request: pb.SearchRequest, context: _Context) -> pb.SearchResponse:
         """Waits for `at_least`, then searches what is applied at that moment."""
         queries = _read_queries(request.queries, request.collection.space)
         if request.HasField("at_least"):
@@ -58,14 +58,14 @@ class IndexServicer(IndexServiceServicer):
         found = await self._pool.search(view, queries, limits)
         return pb.SearchResponse(results=map(_neighbors, found), watermark=watermark)
 
-    async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:  # noqa: ARG002, N802
+    async def GetStatus(self, request: pb.GetStatusRequest, context: _Context) -> pb.GetStatusResponse:
         """Says what is applied, also while the index is catching up."""
         index = self._replica.current
         if index is None:
             return pb.GetStatusResponse(lag=self._replica.lag)
         return pb.GetStatusResponse(watermark=watermark_of(index), lag=self._replica.lag, collections=_statuses(index))
 
-    async def Snapshot(self, request: pb.SnapshotRequest, context: _Context) -> pb.SnapshotResponse:  # noqa: ARG002, N802
+    async def Snapshot(self, request: pb.SnapshotRequest, context: _Context) -> pb.SnapshotResponse:
         """Writes what is served; searches and changes go on meanwhile."""
         image = self._replica.serving().image()
         try:
@@ -77,7 +77,7 @@ class IndexServicer(IndexServiceServicer):
             ) from error
         return pb.SnapshotResponse(watermark=feed.Watermark(epoch=str(image.epoch), sequence=image.sequence))
 
-    async def Rebuild(self, request: pb.RebuildRequest, context: _Context) -> pb.RebuildResponse:  # noqa: ARG002, N802
+    async def Rebuild(self, request: pb.RebuildRequest, context: _Context) -> pb.RebuildResponse:
         """Reads the feed from its start; the old index serves until the new one has caught up."""
         return pb.RebuildResponse(watermark=watermark_of(await self._follower.rebuild()))
 

@@ -30,7 +30,7 @@ class _Chosen:
     face: Face
 
 
-@implements(tasks_pb2.AnalyzeReferencePhotoPayload)
+@implements(tasks_pb2.AnalyzeReferencePhotoPayload, describe=lambda payload: payload.photo)
 def analyze_reference_photos(
     context: WorkerContext, items: Sequence[PhotoItem]
 ) -> list[tasks_pb2.AnalyzeReferencePhotoResult]:

@@ -35,7 +35,7 @@ def read_blob(context: WorkerContext, key: str) -> bytes:
 
 
 @contextmanager
-def opened_blob(context: WorkerContext, key: str) -> Iterator[int]:
+def opened_blob(context: WorkerContext, item: ClaimedItem[Any], key: str) -> Iterator[int]:
     """Opens a blob as a file descriptor that can be seeked, through a temporary copy if the store is remote.
 
     Raises:
@@ -43,7 +43,7 @@ def opened_blob(context: WorkerContext, key: str) -> Iterator[int]:
     """
     path = context.store.local_path(key)
     try:
-        with path.open("rb") if path else _copied(context, key) as file:
+        with path.open("rb") if path else _copied(context, item, key) as file:
             yield file.fileno()
     except FileNotFoundError as error:
         raise _missing() from error
@@ -55,20 +55,19 @@ def stage_jpeg(context: WorkerContext, item: ClaimedItem[Any], name: str, jpeg: 
     return tasks_pb2.StagedBlob(key=name, media_type="image/jpeg", size_bytes=len(jpeg))
 
 
-def _copied(context: WorkerContext, key: str) -> IO[bytes]:
+def _copied(context: WorkerContext, item: ClaimedItem[Any], key: str) -> IO[bytes]:
     copy = TemporaryFile()  # noqa: SIM115 - the caller closes it
-    context.wait(_copy(context.store, key, copy))
+    context.wait(_copy(context.store, item, key, copy))
     copy.seek(0)
     return copy
 
 
-async def _copy(store: ObjectStore, key: str, copy: IO[bytes]) -> None:
-    start = 0
-    while data := await store.get_range(key, start, _COPY_BYTES):
-        copy.write(data)
-        start += len(data)
-        if len(data) < _COPY_BYTES:
-            return
+async def _copy(store: ObjectStore, item: ClaimedItem[Any], key: str, copy: IO[bytes]) -> None:
+    size_bytes = await store.size_bytes(key)
+    for start in range(0, size_bytes, _COPY_BYTES):
+        copy.write(await store.get_range(key, start, min(_COPY_BYTES, size_bytes - start)))
+        # The work itself has not begun; but it is alive.
+        item.progress(0.0)
 
 
 def _missing() -> ContentMissingError:

@@ -8,7 +8,7 @@ from inference.worker.registry import implements
 from whodex.v1 import tasks_pb2
 
 
-@implements(tasks_pb2.DeleteBlobsPayload)
+@implements(tasks_pb2.DeleteBlobsPayload, describe=lambda payload: f"{len(payload.content_keys)} blobs")
 def delete_blobs(
     context: WorkerContext, items: Sequence[ClaimedItem[tasks_pb2.DeleteBlobsPayload]]
 ) -> list[tasks_pb2.DeleteBlobsResult]:

@@ -21,7 +21,7 @@ from whodex.v1 import tasks_pb2, video_pb2
 VideoItem = ClaimedItem[tasks_pb2.ProcessVideoPayload]
 
 
-@implements(tasks_pb2.ProcessVideoPayload)
+@implements(tasks_pb2.ProcessVideoPayload, describe=lambda payload: payload.video)
 def process_videos(context: WorkerContext, items: Sequence[VideoItem]) -> list[tasks_pb2.ProcessVideoResult]:
     """Finds the scenes of a video and the faces in them; each scene is staged as soon as it is complete."""
     return [_process(context, item) for item in items]
@@ -29,7 +29,7 @@ def process_videos(context: WorkerContext, items: Sequence[VideoItem]) -> list[t
 
 def _process(context: WorkerContext, item: VideoItem) -> tasks_pb2.ProcessVideoResult:
     analyzer = FaceAnalyzer(TritonFaceModels(context.triton, Priority.VIDEO), DETECTOR.input.sizes)
-    with opened_blob(context, item.payload.content_key) as descriptor, open_video(descriptor) as video:
+    with opened_blob(context, item, item.payload.content_key) as descriptor, open_video(descriptor) as video:
         part_count = _stage_scenes(context, item, video, analyzer)
         return tasks_pb2.ProcessVideoResult(
             duration=_duration(video.info.duration_s),

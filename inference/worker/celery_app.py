@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_ready
 
 from inference.worker.context import WorkerContext
 from inference.worker.execution import run_claims
+from inference.worker.pipes import announce_ready, stop_requested
 from inference.worker.registry import Task, load_tasks
 from inference.worker.settings import WorkerSettings
 from whodex.errors import WhodexError
@@ -36,8 +37,8 @@ def make_app(settings: WorkerSettings, tasks: Mapping[str, Task]) -> Celery:
         # The broker's connection does not pay for events and remote control that nobody reads.
         worker_enable_remote_control=False,
         worker_send_task_events=False,
-        # SIGTERM lets the work under way end for this long, then what is left is cut off and its lease lapses.
-        worker_soft_shutdown_timeout=30,
+        # SIGTERM lets the work under way give itself back for this long; then it is cut off and its lease lapses.
+        worker_soft_shutdown_timeout=20,
         # Decoders and allocators leak a little; a fresh child costs a second.
         worker_max_tasks_per_child=500,
         worker_hijack_root_logger=False,
@@ -71,12 +72,17 @@ def _add(app: Celery, settings: WorkerSettings, task: Task) -> None:
 @cache
 def _context(settings: WorkerSettings) -> WorkerContext:
     # Called within a task, so after the fork: channels do not survive one.
-    return WorkerContext(settings)
+    return WorkerContext(settings, stop_requested)
 
 
 @setup_logging.connect  # type: ignore[untyped-decorator]  # Celery has no types
 def _keep_our_logging(**_: object) -> None:
     configure_logging("worker")
+
+
+@worker_ready.connect  # type: ignore[untyped-decorator]  # as above
+def _say_ready(**_: object) -> None:
+    announce_ready()
 
 
 def run_worker(queues: str) -> None:

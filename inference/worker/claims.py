@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -21,11 +21,19 @@ from whodex.v1.failure_pb2 import FailureReason
 PayloadT = TypeVar("PayloadT", bound=Message)
 # A third of the api_server's lease, so that two can be lost on the way.
 HEARTBEAT_SECONDS = 10.0
+
+
+# Storing the scenes of a long video is one transaction.
+COMPLETION_DEADLINE_SECONDS = 300.0
 _log = get_logger()
 
 
 class LeaseLostError(Exception):
     """The item is no longer ours: deleted, cancelled or claimed by somebody else. What was done has no effect."""
+
+
+class WorkerStoppingError(Exception):
+    """This worker is being stopped: give the item back, so that another one does not have to wait for its lease."""
 
 
 @dataclass(eq=False)
@@ -38,6 +46,7 @@ class ClaimedItem(Generic[PayloadT]):
         attempt: from 1.
         output_prefix: blobs are written below this key; ends with a slash.
         correlation_id: of the call that made the work.
+        stopping: whether this worker is being stopped.
     """
 
     payload: PayloadT
@@ -45,6 +54,7 @@ class ClaimedItem(Generic[PayloadT]):
     attempt: int
     output_prefix: str
     correlation_id: str
+    stopping: Callable[[], bool] = lambda: False
     _progress: float = 0.0
     _alive: bool = True
     _lost: bool = False
@@ -54,9 +64,12 @@ class ClaimedItem(Generic[PayloadT]):
 
         Raises:
             LeaseLostError: stop working on it.
+            WorkerStoppingError: likewise.
         """
         if self._lost:
             raise LeaseLostError
+        if self.stopping():
+            raise WorkerStoppingError
         self._progress = max(self._progress, min(share, 1.0))
         self._alive = True
 
@@ -71,26 +84,21 @@ class ClaimedItem(Generic[PayloadT]):
         """Makes the next `progress` raise."""
         self._lost = True
 
-    @property
-    def resource(self) -> str:
-        """The name of what is worked on, for logs."""
-        fields = type(self.payload).DESCRIPTOR.fields_by_name
-        return next((str(getattr(self.payload, name)) for name in ("photo", "video") if name in fields), "")
-
 
 class Claims:
     """The worker's side of WorkService. Every method raises `WhodexError` when the api_server refuses or is away."""
 
-    def __init__(self, stub: work_service_pb2_grpc.WorkServiceStub, worker: str) -> None:
+    def __init__(self, stub: work_service_pb2_grpc.WorkServiceStub, worker: str, stopping: Callable[[], bool]) -> None:
         self._stub = stub
         self._worker = worker
+        self.stopping = stopping
 
     def claim(self, task: TaskDeclaration) -> list[ClaimedItem[Any]]:
         """Leases up to the task's `max_claim` items."""
         request = work_service_pb2.ClaimWorkRequest(task=task.name, max_items=task.max_claim, worker=self._worker)
         with _mapped_errors():
             items = self._stub.ClaimWork(request).items
-        return [_claimed(item, task) for item in items]
+        return [_claimed(item, task, self.stopping) for item in items]
 
     def complete(self, items: Sequence[ClaimedItem[Any]], results: Sequence[Message]) -> None:
         """Commits one result per item; one whose lease is lost has no effect and is logged."""
@@ -99,7 +107,7 @@ class Claims:
             completion = request.completions.add(lease=item.lease)
             completion.result.Pack(result)
         with _mapped_errors():
-            lost = self._stub.CompleteWork(request).lost_work_items
+            lost = self._stub.CompleteWork(request, timeout=COMPLETION_DEADLINE_SECONDS).lost_work_items
         for work_item in lost:
             _log.warning("result had no effect: the lease is lost", work_item=work_item)
 
@@ -161,10 +169,10 @@ class Claims:
                 item.mark_lost()
 
 
-def _claimed(item: work_service_pb2.WorkItem, task: TaskDeclaration) -> ClaimedItem[Any]:
+def _claimed(item: work_service_pb2.WorkItem, task: TaskDeclaration, stopping: Callable[[], bool]) -> ClaimedItem[Any]:
     payload = task.payload_class()
     item.payload.Unpack(payload)
-    return ClaimedItem(payload, item.lease, item.attempt, item.output_prefix, item.correlation_id)
+    return ClaimedItem(payload, item.lease, item.attempt, item.output_prefix, item.correlation_id, stopping)
 
 
 @contextmanager

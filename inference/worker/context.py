@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+import json
+from collections.abc import Callable, Coroutine
 from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, TypeVar
@@ -18,24 +19,55 @@ from whodex.v1 import work_service_pb2_grpc
 ResultT = TypeVar("ResultT")
 
 
-class WorkerContext:
-    """The connections of one worker process, each opened at its first use."""
+# Writes carry a fencing token: one that comes twice changes nothing. So a restart of the api_server is waited out.
+_REPEATABLE = ("HeartbeatWork", "ReportWork", "CompleteWork", "FailWork", "ReleaseWork")
+_SERVICE_CONFIG = json.dumps(
+    {
+        "methodConfig": [
+            {
+                "name": [{"service": "whodex.v1.WorkService", "method": method} for method in _REPEATABLE],
+                "waitForReady": True,
+                "retryPolicy": {
+                    "maxAttempts": 5,
+                    "initialBackoff": "0.5s",
+                    "maxBackoff": "8s",
+                    "backoffMultiplier": 3,
+                    "retryableStatusCodes": ["UNAVAILABLE"],
+                },
+            }
+        ]
+    }
+)
 
-    def __init__(self, settings: WorkerSettings) -> None:
+
+def _never() -> bool:
+    return False
+
+
+class WorkerContext:
+    """The connections of one worker process, each opened at its first use.
+
+    Args:
+        settings: where everything is.
+        stopping: whether the worker is being stopped.
+    """
+
+    def __init__(self, settings: WorkerSettings, stopping: Callable[[], bool] = _never) -> None:
         self.settings = settings
+        self._stopping = stopping
         self._stack = ExitStack()
 
     @cached_property
     def work(self) -> work_service_pb2_grpc.WorkServiceStub:
         """The api_server's WorkService."""
         token = self.settings.internal_token.get_secret_value()
-        channel = internal_channel_sync(self.settings.internal_address, token)
+        channel = internal_channel_sync(self.settings.internal_address, token, service_config=_SERVICE_CONFIG)
         return work_service_pb2_grpc.WorkServiceStub(self._stack.enter_context(channel))
 
     @cached_property
     def claims(self) -> Claims:
         """The worker's leases."""
-        return Claims(self.work, self.settings.worker_name)
+        return Claims(self.work, self.settings.worker_name, self._stopping)
 
     @cached_property
     def triton(self) -> TritonClient:

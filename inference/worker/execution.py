@@ -11,15 +11,15 @@ from celery.exceptions import SoftTimeLimitExceeded
 from structlog.contextvars import bound_contextvars
 
 from inference.errors import MediaError
-from inference.triton.errors import TritonTransientError
-from inference.worker.claims import ClaimedItem, LeaseLostError
+from inference.triton.errors import TritonError, TritonTransientError
+from inference.worker.claims import ClaimedItem, LeaseLostError, WorkerStoppingError
 from inference.worker.context import WorkerContext
 from inference.worker.registry import Task
-from whodex.errors import TransientError
+from whodex.errors import UnavailableError
 from whodex.runtime.log import get_logger
 from whodex.v1 import failure_pb2
 
-# After this long a worker rings for itself again instead of claiming on, so that a stopping worker stops.
+# After this long a worker rings for itself again instead of claiming on, so that Celery can recycle or stop it.
 CLAIM_FOR_SECONDS = 5.0
 # A dependency that is away is not asked again at once.
 OUTAGE_DELAY_SECONDS = 5
@@ -27,7 +27,7 @@ _log = get_logger()
 
 
 def run_claims(task: Task, context: WorkerContext) -> bool:
-    """Works until nothing is left to claim or `CLAIM_FOR_SECONDS` have passed.
+    """Works until nothing is left to claim, `CLAIM_FOR_SECONDS` have passed, or the worker is being stopped.
 
     Returns:
         Whether there may be more to claim.
@@ -36,54 +36,70 @@ def run_claims(task: Task, context: WorkerContext) -> bool:
         WhodexError: the api_server is away. What was claimed comes back when its lease lapses.
     """
     stop_time = time.monotonic() + CLAIM_FOR_SECONDS
-    while items := context.claims.claim(task.declaration):
-        with context.claims.heartbeats(items):
-            _run(task, context, items)
+    while not context.claims.stopping():
+        items = context.claims.claim(task.declaration)
+        if not items:
+            return False
+        with context.claims.heartbeats(items), _logged(task, items):
+            _work(task, context, items)
         if time.monotonic() > stop_time:
             return True
     return False
 
 
-def _run(task: Task, context: WorkerContext, items: Sequence[ClaimedItem[Any]]) -> None:
-    with _logged(task, items):
-        try:
-            context.claims.complete(items, task.implementation(context, items))
-        except (TransientError, TritonTransientError) as error:
+def _work(task: Task, context: WorkerContext, items: Sequence[ClaimedItem[Any]]) -> None:
+    try:
+        context.claims.complete(items, task.implementation(context, items))
+    except WorkerStoppingError:
+        context.claims.release(items, "the worker is being stopped", delay_seconds=0)
+    except Exception as error:  # noqa: BLE001 - whatever a task raises is a failure of its item, never of the worker
+        if _is_outage(context, error):
             _log.warning("work released: a dependency is away", why=str(error))
             context.claims.release(items, str(error), OUTAGE_DELAY_SECONDS)
-        except Exception as error:  # noqa: BLE001 - whatever a task raises is a failure of its item, never of the worker
-            _fail(task, context, items, error)
+        elif len(items) > 1:
+            # One bad item must not fail its neighbours.
+            for item in items:
+                _work(task, context, [item])
+        else:
+            _fail(task, context, items[0], error)
 
 
-def _fail(task: Task, context: WorkerContext, items: Sequence[ClaimedItem[Any]], error: Exception) -> None:
-    if len(items) > 1:
-        # One bad item must not fail its neighbours.
-        for item in items:
-            _run(task, context, [item])
-        return
-    (item,) = items
+def _is_outage(context: WorkerContext, error: Exception) -> bool:
+    """Whether the item is not to blame, so that the attempt does not count.
+
+    Triton reports a network that died of its input like one that is away. If it answers its golden input now, the
+    item is to blame: released uncounted it would come back for ever.
+    """
+    if isinstance(error, TritonTransientError):
+        try:
+            context.triton.check_golden()
+        except TritonError:
+            return True
+        return False
+    return isinstance(error, UnavailableError)
+
+
+def _fail(task: Task, context: WorkerContext, item: ClaimedItem[Any], error: Exception) -> None:
+    resource = task.describe(item.payload)
     try:
-        _report(context, item, error)
+        if isinstance(error, LeaseLostError):
+            raise error
+        if isinstance(error, MediaError):
+            _log.info("work failed", resource=resource, reason=failure_pb2.FailureReason.Name(error.reason))
+            context.claims.fail(item, error.reason, error.message, retryable=False)
+        else:
+            _log.error("work failed", resource=resource, attempt=item.attempt, exc_info=error)
+            context.claims.fail(item, failure_pb2.FAILURE_REASON_INTERNAL, _sentence(item, error), retryable=True)
     except LeaseLostError:
-        _log.info("work had no effect: the lease is lost", resource=item.resource)
+        _log.info("work had no effect: the lease is lost", resource=resource)
 
 
-def _report(context: WorkerContext, item: ClaimedItem[Any], error: Exception) -> None:
-    if isinstance(error, LeaseLostError):
-        raise error
-    if isinstance(error, MediaError):
-        _log.info("work failed", resource=item.resource, reason=failure_pb2.FailureReason.Name(error.reason))
-        context.claims.fail(item, error.reason, error.message, retryable=False)
-        return
-    _log.error("work failed", resource=item.resource, attempt=item.attempt, exc_info=error)
-    message = f"Processing failed: {_sentence(error)}. It is tried again; if it stays so, report the log's traceback."
-    context.claims.fail(item, failure_pb2.FAILURE_REASON_INTERNAL, message, retryable=True)
-
-
-def _sentence(error: Exception) -> str:
+def _sentence(item: ClaimedItem[Any], error: Exception) -> str:
+    # The details are the operator's, not the user's: they may name addresses and paths.
+    where = f"the worker's log says more under correlation id {item.correlation_id}"
     if isinstance(error, SoftTimeLimitExceeded):
-        return "it took longer than the task's time limit"
-    return f"{type(error).__name__}: {error}"
+        return f"Processing took longer than its time limit; {where}."
+    return f"Processing failed with {type(error).__name__}; {where}. Retry once the cause is mended."
 
 
 @contextmanager
@@ -91,9 +107,11 @@ def _logged(task: Task, items: Sequence[ClaimedItem[Any]]) -> Iterator[None]:
     started = time.monotonic()
     for item in items:
         with bound_contextvars(correlation_id=item.correlation_id):
-            _log.info("work started", task=task.declaration.name, resource=item.resource, attempt=item.attempt)
+            resource = task.describe(item.payload)
+            _log.info("work started", task=task.declaration.name, resource=resource, attempt=item.attempt)
     yield
     duration_ms = round(1000 * (time.monotonic() - started))
     for item in items:
         with bound_contextvars(correlation_id=item.correlation_id):
-            _log.info("work ended", task=task.declaration.name, resource=item.resource, duration_ms=duration_ms)
+            resource = task.describe(item.payload)
+            _log.info("work ended", task=task.declaration.name, resource=resource, duration_ms=duration_ms)

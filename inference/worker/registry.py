@@ -19,7 +19,10 @@ from whodex.runtime.tasks import TaskDeclaration, declaration_of, declared_tasks
 # succeed; whatever else it raises is tried again. After an exception each item of the claim is tried on its own.
 Implementation = Callable[[WorkerContext, Sequence[ClaimedItem[Any]]], Sequence[Message]]
 
-_implementations: dict[str, Implementation] = {}
+# Names what an item's payload is about, for logs.
+Describe = Callable[[Any], str]
+
+_implementations: dict[str, tuple[Implementation, Describe]] = {}
 
 
 class RegistryError(Exception):
@@ -32,16 +35,22 @@ class Task:
 
     declaration: TaskDeclaration
     implementation: Implementation
+    describe: Describe
 
 
-def implements(payload: type[Message]) -> Callable[[Implementation], Implementation]:
-    """Marks a function as the implementation of the task whose payload this is."""
+def implements(payload: type[Message], *, describe: Describe) -> Callable[[Implementation], Implementation]:
+    """Marks a function as the implementation of the task whose payload this is.
+
+    Args:
+        payload: the task's payload message.
+        describe: names what a payload is about: the resource, for the log lines of its work.
+    """
 
     def register(implementation: Implementation) -> Implementation:
         name = declaration_of(payload()).name
         if name in _implementations:
             raise RegistryError(f"task {name} has two implementations")
-        _implementations[name] = implementation
+        _implementations[name] = (implementation, describe)
         return implementation
 
     return register
@@ -59,7 +68,7 @@ def load_tasks() -> Mapping[str, Task]:
     missing = sorted(declared.keys() - _implementations.keys())
     if missing:
         raise RegistryError(f"declared tasks without an implementation: {', '.join(missing)}")
-    return {name: Task(declaration, _implementations[name]) for name, declaration in declared.items()}
+    return {name: Task(declaration, *_implementations[name]) for name, declaration in declared.items()}
 
 
 def _import(name: str) -> None:

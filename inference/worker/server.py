@@ -18,11 +18,16 @@ from contextlib import contextmanager
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
+from inference.worker.pipes import ParentEnds, opened_pipes
 from inference.worker.settings import WorkerSettings
-from inference.worker.startup import StartupError, validate
+from inference.worker.startup import StartupError, check_broker, validate
 from whodex.runtime.log import configure_logging, get_logger
 from whodex.runtime.settings import load_settings
 
+HEALTH_INTERVAL_SECONDS = 5.0
+STARTING_INTERVAL_SECONDS = 0.2
+_SERVING = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = get_logger()
 
 
@@ -41,30 +46,63 @@ def main() -> None:
 
 
 def _supervise(settings: WorkerSettings, queues: str) -> int:
-    with _health_server(settings.worker_health_listen):
+    with opened_pipes() as pipes, _health_server(settings.worker_health_listen) as health_servicer:
         celery = subprocess.Popen(
-            [sys.executable, "-m", "inference.worker.celery_child", queues],
+            [sys.executable, "-P", "-m", "inference.worker.celery_child", queues],
             # Celery then takes SIGTERM for its soft shutdown.
-            env={**os.environ, "REMAP_SIGTERM": "SIGQUIT"},
+            env={**os.environ, **pipes.environment, "REMAP_SIGTERM": "SIGQUIT"},
+            pass_fds=pipes.child_fds,
         )
+
+        def stop(*_: object) -> None:
+            pipes.request_stop()
+            celery.send_signal(signal.SIGTERM)
+
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: celery.send_signal(signal.SIGTERM))
+            signal.signal(number, stop)
         _log.info("worker started", queues=queues, celery_pid=celery.pid)
-        code = celery.wait()
+        code = _watch(settings, celery, pipes, health_servicer)
     _log.info("worker stopped", queues=queues, exit_code=code)
     return code
 
 
+def _watch(
+    settings: WorkerSettings, celery: subprocess.Popen[bytes], pipes: ParentEnds, servicer: health.HealthServicer
+) -> int:
+    """Keeps the health true until Celery ends: SERVING while it consumes and the broker answers."""
+    known: str | None = "Celery is starting"
+    while True:
+        problem = _problem(settings, pipes)
+        if problem != known:
+            _log.info("health changed", problem=problem)
+            servicer.set("", _SERVING if problem is None else _NOT_SERVING)
+        known = problem
+        try:
+            return celery.wait(HEALTH_INTERVAL_SECONDS if problem is None else STARTING_INTERVAL_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def _problem(settings: WorkerSettings, pipes: ParentEnds) -> str | None:
+    if not pipes.is_ready():
+        return "Celery is starting"
+    try:
+        check_broker(settings)
+    except StartupError as error:
+        return str(error)
+    return None
+
+
 @contextmanager
-def _health_server(address: str) -> Iterator[None]:
+def _health_server(address: str) -> Iterator[health.HealthServicer]:
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    servicer.set("", health_pb2.HealthCheckResponse.SERVING)
+    servicer.set("", _NOT_SERVING)
     server.add_insecure_port(address)
     server.start()
     try:
-        yield
+        yield servicer
     finally:
         servicer.enter_graceful_shutdown()
         server.stop(grace=1).wait()

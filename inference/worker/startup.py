@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import grpc
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
 
 from inference.proto import space_to_proto
 from inference.triton.client import EMBEDDER
@@ -12,6 +14,8 @@ from inference.worker.registry import RegistryError, load_tasks
 from inference.worker.settings import WorkerSettings
 from whodex.errors import WhodexError, from_rpc_error
 from whodex.v1 import work_service_pb2
+
+BROKER_TIMEOUT_SECONDS = 3
 
 
 class StartupError(Exception):
@@ -30,11 +34,22 @@ def validate(settings: WorkerSettings) -> None:
         raise StartupError(f"{error}. Fix the code or deploy the version before.") from error
     context = WorkerContext(settings)
     try:
+        check_broker(settings)
         _check_triton(context)
         _check_store(context)
         _register(context, sorted(tasks))
     finally:
         context.close()
+
+
+def check_broker(settings: WorkerSettings) -> None:
+    """Raises `StartupError` unless the broker answers."""
+    url = settings.broker_url.get_secret_value()
+    with Connection(url, connect_timeout=BROKER_TIMEOUT_SECONDS) as connection:  # type: ignore[no-untyped-call]
+        try:
+            connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT_SECONDS)
+        except OperationalError as error:
+            raise StartupError(f"the broker at {connection.as_uri()} does not answer: {error}") from error
 
 
 def _check_triton(context: WorkerContext) -> None:

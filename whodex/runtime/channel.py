@@ -15,6 +15,8 @@ MAX_MESSAGE_BYTES = 66 * 1024 * 1024
 DEFAULT_DEADLINE_SECONDS = 30.0
 
 CHANNEL_OPTIONS: Sequence[tuple[str, Any]] = (
+    # Our services talk to each other directly, whatever the environment says of the way out.
+    ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # A peer that vanished without a word is noticed, also between calls of a stream.
@@ -31,9 +33,16 @@ def internal_channel(address: str, token: str) -> grpc.aio.Channel:
     return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS, interceptors=_aio_interceptors(token))
 
 
-def internal_channel_sync(address: str, token: str) -> grpc.Channel:
-    """The same for synchronous code. Make it after a fork, never before."""
-    channel = grpc.insecure_channel(address, options=CHANNEL_OPTIONS)
+def internal_channel_sync(address: str, token: str, *, service_config: str = "{}") -> grpc.Channel:
+    """The same for synchronous code. Make it after a fork, never before.
+
+    Args:
+        address: host:port.
+        token: the internal credential.
+        service_config: gRPC's, as JSON: which methods are retried, and when.
+    """
+    options = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config)]
+    channel = grpc.insecure_channel(address, options=options)
     return grpc.intercept_channel(channel, _SyncInterceptor(token))
 
 

@@ -67,7 +67,12 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(_OPEN_METHODS):
             return handler
         metadata = dict(handler_call_details.invocation_metadata)
-        call = _Call(method, metadata, self._authenticate)
+        call = _Call(method, metadata)
+        try:
+            # Here, and not in the handler: no byte of the request of a stranger is read.
+            call.caller = await self._authenticate(method, metadata)
+        except Exception as error:  # noqa: BLE001 - becomes a status, like every error
+            return grpc.stream_stream_rpc_method_handler(call.refuse_with(error))
         if handler.response_streaming:
             wrapped = call.wrap_stream(_behaviour(handler), request_streaming=handler.request_streaming)
         else:
@@ -76,18 +81,27 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    def __init__(self, method: str, metadata: Mapping[str, str | bytes], authenticate: Authenticate) -> None:
+    def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
         self._method = method
         self._metadata = metadata
-        self._authenticate = authenticate
+        self.caller: Any = None
+
+    def refuse_with(self, error: Exception) -> Any:
+        async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+            with self._bound():
+                await self._abort(context, error)
+
+        return refuse
 
     def wrap_unary(self, behaviour: Callable[..., Awaitable[Message]], *, request_streaming: bool) -> Any:
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             with self._bound():
                 try:
-                    await self._admit()
-                    # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result.
-                    async with asyncio.timeout(remaining_seconds(context)):
+                    _caller.set(self.caller)
+                    # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result. An upload
+                    # takes as long as its bytes; keepalive notices a client that is gone.
+                    unlimited = request_streaming and context.time_remaining() is None
+                    async with asyncio.timeout(None if unlimited else remaining_seconds(context)):
                         return await behaviour(_validated(request, streaming=request_streaming), context)
                 except Exception as error:  # noqa: BLE001 - the one seam where every error becomes a status
                     await self._abort(context, error)
@@ -98,7 +112,7 @@ class _Call:
         async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
             with self._bound():
                 try:
-                    await self._admit()
+                    _caller.set(self.caller)
                     async for response in behaviour(_validated(request, streaming=request_streaming), context):
                         yield response
                 except Exception as error:  # noqa: BLE001 - as above
@@ -109,9 +123,6 @@ class _Call:
     def _bound(self) -> Any:
         offered = self._metadata.get(CORRELATION_METADATA_KEY)
         return bound_contextvars(correlation_id=correlation_id(offered if isinstance(offered, str) else None))
-
-    async def _admit(self) -> None:
-        _caller.set(await self._authenticate(self._method, self._metadata))
 
     async def _abort(self, context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
         if isinstance(error, grpc.aio.AbortError):

@@ -97,6 +97,8 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
     port = _bind(server, listener.address)
     await server.start()
+    for name in ("", *names):
+        await health_servicer.set(name, _NOT_SERVING)
     watcher = asyncio.create_task(_watch_health(health_servicer, listener.services))
     _log.info("serving", address=listener.address, port=port, services=names)
     try:

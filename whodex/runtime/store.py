@@ -19,7 +19,7 @@ from whodex.v1 import error_reason_pb2
 
 # The smallest part that S3 takes in a multipart upload.
 _PART_BYTES = 5 * 1024 * 1024
-_DELETE_BATCH = 1000
+_DELETES_AT_ONCE = 32
 
 
 @dataclass(frozen=True)
@@ -92,19 +92,25 @@ class ObjectStore:
         except BaseError as error:
             raise _unavailable(error) from error
 
-    async def delete(self, keys: Sequence[str]) -> None:
-        """Deletes the keys; those that are gone already are no error."""
-        for first in range(0, len(keys), _DELETE_BATCH):
-            await self._delete_batch(keys[first : first + _DELETE_BATCH])
+    async def size_bytes(self, key: str) -> int:
+        """Returns the size of an object."""
+        try:
+            return int((await obstore.head_async(self._store, key))["size"])
+        except BaseError as error:
+            raise _unavailable(error) from error
 
-    async def _delete_batch(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            try:
-                await obstore.delete_async(self._store, key)
-            except FileNotFoundError:
-                continue
-            except BaseError as error:
-                raise _unavailable(error) from error
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Deletes the keys, some at a time; those that are gone already are no error."""
+        for first in range(0, len(keys), _DELETES_AT_ONCE):
+            await asyncio.gather(*(self._delete(key) for key in keys[first : first + _DELETES_AT_ONCE]))
+
+    async def _delete(self, key: str) -> None:
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+        except BaseError as error:
+            raise _unavailable(error) from error
 
     async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
         """Yields every object below a prefix, which is a whole path segment or empty."""

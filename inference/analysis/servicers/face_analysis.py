@@ -32,7 +32,7 @@ class FaceAnalysisServicer(FaceAnalysisServiceServicer):
         self._analyze = analyze
         self._space = space
 
-    async def AnalyzeImage(  # noqa: N802 - the contract's name
+    async def AnalyzeImage(
         self,
         request: AnalyzeImageRequest,
         _context: grpc.aio.ServicerContext[Any, Any],

@@ -49,7 +49,7 @@ def test_a_module_that_cannot_be_imported_is_named(add_module, source, problem):
 def test_a_second_implementation_is_refused():
     load_tasks()
     with pytest.raises(RegistryError, match=r"whodex\.delete_blobs has two"):
-        implements(tasks_pb2.DeleteBlobsPayload)(lambda _context, _items: [])
+        implements(tasks_pb2.DeleteBlobsPayload, describe=str)(lambda _context, _items: [])
 
 
 def test_an_implementation_without_a_declaration_is_refused(add_module):
@@ -57,7 +57,7 @@ def test_an_implementation_without_a_declaration_is_refused(add_module):
         from inference.worker.registry import implements
         from whodex.v1 import tasks_pb2
 
-        @implements(tasks_pb2.DeleteBlobsResult)
+        @implements(tasks_pb2.DeleteBlobsResult, describe=str)
         def undeclared(context, items):
             return []
     """)
