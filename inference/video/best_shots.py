@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from inference.faces.analyzer import Face
 
 CROP_SIZE_PX = 112
-"""What the embedder sees of a face; more pixels than these make no difference."""
+"""What the embedder sees of a face (the side of the ArcFace template); more pixels than these make no difference."""
 MAX_SHOTS = 5
+"""As many as the contract takes, see `StagedAppearance` in tasks.proto."""
 MIN_APART_S = 1.0
-"""Shots closer than this show the same look; only the better one stays."""
+"""Shots closer than this show the same look; only the better one stays. Chosen, not measured: five samples, about
+the time in which a head turns or a face changes."""
 
 
 @dataclass(frozen=True, slots=True)
