@@ -183,6 +183,6 @@ def _photo_row(photo: ReferencePhoto) -> tuple[str, ...]:
         state_of(photo),
         f"{photo.width}x{photo.height}" if photo.width else "",
         f"{quality.face_size_px:.0f}" if measured else "",
-        f"{quality.sharpness:.0f}" if measured else "",
+        f"{quality.sharpness:.1f}" if measured else "",
         f"{quality.detection_score:.3f}" if measured else "",
     )

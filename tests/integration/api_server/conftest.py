@@ -51,7 +51,7 @@ from whodex.v1.failure_pb2 import FailureReason
 SPACE = "test-space"
 DIMENSION = 8
 BOX = geometry_pb2.Box(left=1, top=2, right=101, bottom=122)
-QUALITY = person_pb2.FaceQuality(face_size_px=100, sharpness=210, detection_score=0.5)
+QUALITY = person_pb2.FaceQuality(face_size_px=100, sharpness=8.5, detection_score=0.5)
 
 
 @pytest.fixture(scope="session")
