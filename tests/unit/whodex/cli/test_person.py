@@ -128,7 +128,7 @@ def test_an_unknown_name_says_where_to_look(whodex: Whodex) -> None:
 
 
 def test_show_prints_photos_with_their_quality_and_failures(api: ScriptedApi, whodex: Whodex) -> None:
-    ready = _photo(1, ReferencePhoto.STATE_READY, quality={"face_size_px": 120, "sharpness": 8.26, "detection_score": 1})
+    ready = _photo(1, ReferencePhoto.STATE_READY, quality={"face_size_px": 120, "sharpness": 8.3, "detection_score": 1})
     failed = _photo(2, ReferencePhoto.STATE_FAILED, failure=Failure(reason=FAILURE_REASON_NO_FACE, message="No face."))
     api.answers["ListPeople"] = _people(ADA)
     api.answers["WatchPerson"] = lambda _request: [WatchPersonResponse(person=ADA, photos=[ready, failed])]
