@@ -37,8 +37,6 @@ def make_app(settings: WorkerSettings, tasks: Mapping[str, Task]) -> Celery:
         # The broker's connection does not pay for events and remote control that nobody reads.
         worker_enable_remote_control=False,
         worker_send_task_events=False,
-        # SIGTERM lets the work under way give itself back for this long; then it is cut off and its lease lapses.
-        worker_soft_shutdown_timeout=20,
         # Decoders and allocators leak a little; a fresh child costs a second.
         worker_max_tasks_per_child=500,
         worker_hijack_root_logger=False,

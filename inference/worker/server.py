@@ -49,12 +49,12 @@ def _supervise(settings: WorkerSettings, queues: str) -> int:
     with opened_pipes() as pipes, _health_server(settings.worker_health_listen) as health_servicer:
         celery = subprocess.Popen(
             [sys.executable, "-P", "-m", "inference.worker.celery_child", queues],
-            # Celery then takes SIGTERM for its soft shutdown.
-            env={**os.environ, **pipes.environment, "REMAP_SIGTERM": "SIGQUIT"},
+            env={**os.environ, **pipes.environment},
             pass_fds=pipes.child_fds,
         )
 
         def stop(*_: object) -> None:
+            # The work under way gives itself back; Celery's warm shutdown waits for that.
             pipes.request_stop()
             celery.send_signal(signal.SIGTERM)
 
