@@ -6,6 +6,10 @@ class AlreadyRunningError(StackError):
     """Another `whodex up` holds this state directory."""
 
 
+class NotStateDirectoryError(StackError):
+    """What is to be the state directory belongs to something else."""
+
+
 class PartFailedError(StackError):
     """A part did not become ready."""
 

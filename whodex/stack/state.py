@@ -16,7 +16,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from whodex.stack.errors import AlreadyRunningError
+from whodex.stack.errors import AlreadyRunningError, NotStateDirectoryError
 
 STATE_DIR_VARIABLE = "WHODEX_STATE_DIR"
 DEFAULT_STATE_DIR = Path(".whodex")
@@ -109,7 +109,7 @@ class StackRecord(StackModel):
 
 @dataclass(frozen=True)
 class StateDirectory:
-    """Paths and files below one directory. Nothing in it is readable by other users."""
+    """Paths and files below one directory. No file in it is readable by other users."""
 
     root: Path
 
@@ -139,10 +139,19 @@ class StateDirectory:
         return folder
 
     def create(self) -> None:
-        """Makes the directory and its log folder, mode 0700."""
+        """Makes the directory, mode 0700, and in it what tells it from others. One that exists keeps its mode.
+
+        Raises:
+            NotStateDirectoryError: something else is there.
+        """
+        if self._is_foreign():
+            raise NotStateDirectoryError(
+                f"{self.root} holds something else than a stack's state. Choose a new or an empty directory by "
+                f"--state-dir or {STATE_DIR_VARIABLE}."
+            )
         self.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.root.chmod(0o700)
-        self.logs.mkdir(exist_ok=True)
+        self._lock_file.touch(mode=0o600)
+        self.logs.mkdir(exist_ok=True, mode=0o700)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -201,6 +210,11 @@ class StateDirectory:
     def write_record(self, record: StackRecord) -> None:
         """Replaces `stack.json`."""
         _write(self.root / "stack.json", record)
+
+    def _is_foreign(self) -> bool:
+        if not self.root.is_dir():
+            return self.root.exists()
+        return any(self.root.iterdir()) and not (self._lock_file.is_file() and self.logs.is_dir())
 
     def _running_line(self) -> str:
         record = self.record()

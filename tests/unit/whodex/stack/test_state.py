@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from whodex.stack.errors import AlreadyRunningError
+from whodex.stack.errors import AlreadyRunningError, NotStateDirectoryError
 from whodex.stack.state import Connection, StackRecord, StateDirectory
 
 CONNECTION = Connection(address="127.0.0.1:7700", library="libraries/1", api_key="key", admin_key="admin")
@@ -32,7 +32,37 @@ def test_nobody_else_can_read_the_state(state: StateDirectory) -> None:
     state.secrets()
     state.write_connection(CONNECTION)
     assert _mode(state.root) == 0o700
-    assert {_mode(state.root / name) for name in ("secrets.json", "client.json")} == {0o600}
+    assert {_mode(state.root / name) for name in ("secrets.json", "client.json", "lock")} == {0o600}
+    assert _mode(state.logs) == 0o700
+
+
+def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    existing = tmp_path / "existing"
+    existing.mkdir()
+    existing.chmod(0o755)
+    StateDirectory(existing).create()
+    StateDirectory(existing).create()
+    assert _mode(existing) == 0o755
+    assert {_mode(path) for path in existing.iterdir()} == {0o600, 0o700}
+
+
+@pytest.mark.parametrize("name", ["letters/to-ada.txt", "lock", "logs/syslog"])
+def test_a_directory_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, name: str) -> None:
+    home = tmp_path / "home"
+    (home / name).parent.mkdir(parents=True)
+    (home / name).write_text("")
+    home.chmod(0o755)
+    before = sorted(home.rglob("*"))
+    with pytest.raises(NotStateDirectoryError, match=rf"{home} holds something else .* --state-dir"):
+        StateDirectory(home).create()
+    assert sorted(home.rglob("*")) == before
+    assert _mode(home) == 0o755
+
+
+def test_a_file_is_no_state_directory(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(NotStateDirectoryError):
+        StateDirectory(tmp_path / "file").create()
 
 
 def test_secrets_are_made_once(state: StateDirectory, tmp_path: Path) -> None:
