@@ -19,7 +19,7 @@ PIPE_WIDTH = 120
 
 
 def demo(
-    output: Annotated[Path, typer.Option("--output", help="Where the video and the contact sheet go.")] = Path(
+    folder: Annotated[Path, typer.Option("--folder", help="Where the video and the contact sheet go.")] = Path(
         "build/demo"
     ),
     *,
@@ -35,7 +35,7 @@ def demo(
         console = Console()
         if not console.is_terminal:
             console.width = PIPE_WIDTH
-        matches = run(console, output)
+        matches = run(console, folder)
     except (DemoError, StackError) as error:
         raise CommandError(str(error), reason="DEMO_FAILED") from error
     if not matches:

@@ -27,12 +27,12 @@ from whodex.stack.state import PartState, StackRecord, StateDirectory
 SEED = 0
 
 
-def run(console: Console, output: Path) -> bool:
+def run(console: Console, folder: Path) -> bool:
     """Run the demo; no process and no state of it stays.
 
     Args:
         console: where it tells what happens.
-        output: the directory for the video and the contact sheet; on an error, for the logs as well.
+        folder: the directory for the video and the contact sheet; on an error, for the logs as well.
 
     Returns:
         Whether what was found matches the truth.
@@ -45,21 +45,21 @@ def run(console: Console, output: Path) -> bool:
     steps = Steps(console)
     with steps.step("Fetch the sample pictures"):
         pull_samples()
-    output.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor(max_workers=1) as executor:
-        rendering = executor.submit(render, output / "sample.mp4", seed=SEED)
-        with _stack(steps, output) as client:
+        rendering = executor.submit(render, folder / "sample.mp4", seed=SEED)
+        with _stack(steps, folder) as client:
             findings, sheet = _use(client, steps, rendering)
-    path = output / "contact-sheet.html"
+    path = folder / "contact-sheet.html"
     path.write_text(sheet, encoding="utf-8")
     _print(console, findings)
     console.print(f"Contact sheet: {path.absolute()}", soft_wrap=True, highlight=False)
-    console.print(f"Video:         {output.absolute() / 'sample.mp4'}", soft_wrap=True, highlight=False)
+    console.print(f"Video:         {folder.absolute() / 'sample.mp4'}", soft_wrap=True, highlight=False)
     return not findings.problems
 
 
 @contextmanager
-def _stack(steps: Steps, output: Path) -> Iterator[Client]:
+def _stack(steps: Steps, folder: Path) -> Iterator[Client]:
     with TemporaryDirectory(prefix="whodex-demo-", ignore_cleanup_errors=True) as directory:
         state = StateDirectory(Path(directory))
         try:
@@ -67,7 +67,7 @@ def _stack(steps: Steps, output: Path) -> Iterator[Client]:
                 detached.start(state, lambda record: advance(_parts_ready(record), len(record.parts)))
             yield _connect(state)
         except BaseException:
-            shutil.copytree(state.logs, output / "logs", dirs_exist_ok=True)
+            shutil.copytree(state.logs, folder / "logs", dirs_exist_ok=True)
             raise
         finally:
             with steps.step("Stop everything"):
