@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from whodex.cli.output import Output, OutputOption
 from whodex.stack import detached, stopping
 from whodex.stack.errors import PartFailedError, StackError
 from whodex.stack.progress import Progress
@@ -27,13 +27,6 @@ StateDirOption = Annotated[
     Path | None,
     typer.Option("--state-dir", help=f"Where the stack keeps its data. Default: {STATE_DIR_VARIABLE}, else .whodex."),
 ]
-
-
-class Output(enum.StrEnum):
-    """How a command prints its answer."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 @app.command()
@@ -70,7 +63,7 @@ def down(state_dir: StateDirOption = None) -> None:
 @app.command()
 def status(
     state_dir: StateDirOption = None,
-    output: Annotated[Output, typer.Option("--output", help="How to print it.")] = Output.TABLE,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Show each part of the local stack. The exit code is 0 only when all of them answer."""
     state = StateDirectory.locate(state_dir)
