@@ -1,6 +1,6 @@
 """What the other packages do with work: order it, and call it off.
 
-Locks are always taken in the order work items, people, photos and videos, feed (docs/decisions/work.md).
+Locks are always taken in the order work items, people, photos and videos, feed (docs/decisions/0005-work.md).
 """
 
 from __future__ import annotations
