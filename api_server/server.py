@@ -20,6 +20,7 @@ from api_server.libraries.servicer import LibraryServicer
 from api_server.operations.servicer import OperationsServicer
 from api_server.operations.smoke import PublicServices
 from api_server.people.servicer import PeopleServicer
+from api_server.results.registry import UnappliedTaskError, effects_by_task
 from api_server.search.peers import FaceAnalysis, Index, Peer
 from api_server.search.query_faces import QueryFaces
 from api_server.search.scenes import SceneSearch
@@ -46,12 +47,13 @@ from whodex.v1.work_service_pb2_grpc import add_WorkServiceServicer_to_server
 
 
 def main() -> None:
-    """Runs the server until it is told to stop; a schema that does not fit ends it with one line."""
+    """Runs the server until it is told to stop; a task or a schema that does not fit ends it with one line."""
     configure_logging("api_server")
     settings = load_settings(ServerSettings)
     try:
+        effects_by_task()
         migration.check(settings.database_url.get_secret_value())
-    except (migration.SchemaMismatchError, OperationalError) as error:
+    except (UnappliedTaskError, migration.SchemaMismatchError, OperationalError) as error:
         sys.exit(f"cannot start: {str(error).splitlines()[0]}")
     asyncio.run(run(settings))
 

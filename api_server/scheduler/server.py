@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
+from api_server.results.registry import UnappliedTaskError, effects_by_task
 from api_server.scheduler.doorbell import Doorbell
 from api_server.scheduler.duties import Duties
 from api_server.scheduler.leadership import lead
@@ -25,12 +26,13 @@ from whodex.runtime.store import ObjectStore
 
 
 def main() -> None:
-    """Runs the scheduler until it is told to stop; a schema that does not fit ends it with one line."""
+    """Runs the scheduler until it is told to stop; a task or a schema that does not fit ends it with one line."""
     configure_logging("scheduler")
     settings = load_settings(SchedulerSettings)
     try:
+        effects_by_task()
         migration.check(settings.database_url.get_secret_value())
-    except (migration.SchemaMismatchError, OperationalError) as error:
+    except (UnappliedTaskError, migration.SchemaMismatchError, OperationalError) as error:
         sys.exit(f"cannot start: {str(error).splitlines()[0]}")
     asyncio.run(run(settings))
 
