@@ -9,14 +9,7 @@ from tempfile import NamedTemporaryFile
 
 from inference.models.errors import ModelNotPreparedError
 from inference.models.manifest import Manifest
-
-
-def cache_directory() -> Path:
-    """The directory for everything that can be made again: WHODEX_CACHE_DIR, or the user's cache."""
-    if override := os.environ.get("WHODEX_CACHE_DIR"):
-        return Path(override)
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "whodex"
+from whodex.runtime.cache import cache_directory
 
 
 def prepared_path(manifest: Manifest) -> Path:

@@ -19,9 +19,9 @@ from pathlib import Path
 
 import uv
 
-from inference.models.cache import cache_directory
 from inference.triton.errors import TritonEnvironmentError
 from inference.triton.machine import Interpreter, Machine, check_machine, find_interpreter
+from whodex.runtime.cache import cache_directory
 
 INSTALL_TIMEOUT_SECONDS = 900
 

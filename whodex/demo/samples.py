@@ -8,7 +8,6 @@ set-up script of the first one to learn its metadata, after it has checked the d
 from __future__ import annotations
 
 import hashlib
-import os
 import subprocess
 import sys
 import tarfile
@@ -21,6 +20,7 @@ from tempfile import TemporaryDirectory
 import uv
 
 from whodex.demo.errors import SamplesError
+from whodex.runtime.cache import cache_directory
 
 PIP = "pip==26.3"
 TIMEOUT_SECONDS = 300
@@ -78,10 +78,8 @@ PICTURES: Mapping[str, str] = {name: sha256 for package in PACKAGES for name, sh
 
 
 def samples_directory() -> Path:
-    """Where the pictures lie: below WHODEX_CACHE_DIR, or the user's cache."""
-    if override := os.environ.get("WHODEX_CACHE_DIR"):
-        return Path(override) / "samples"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "whodex" / "samples"
+    """Where the pictures lie, in the cache."""
+    return cache_directory() / "samples"
 
 
 def sample(name: str) -> Path:

@@ -14,16 +14,6 @@ def cache_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_the_cache_is_the_users_unless_another_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    assert cache.cache_directory() == tmp_path
-    monkeypatch.delenv("WHODEX_CACHE_DIR")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
-    assert cache.cache_directory() == Path("/caches/whodex")
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", "/home/ada")
-    assert cache.cache_directory() == Path("/home/ada/.cache/whodex")
-
-
 def test_a_stored_model_is_found_and_is_the_only_file_left():
     path = cache.store(load_embedder(), b"graph")
     assert cache.verified_path(load_embedder()) == path
