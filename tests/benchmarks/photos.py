@@ -19,6 +19,7 @@ from whodex.demo.samples import sample
 from whodex.stack.state import StateDirectory
 from whodex.v1.person_pb2 import ReferencePhoto
 
+ROWS = ("photo_overhead_cpu_ms", "photo_ratio_250", "photo_ratio_12mp", "photo_latency_p50_s")
 PORTRAITS = ("obama.jpg", "obama2.jpg", "biden.jpg")
 SMALL = (250, 250)
 LARGE = (4000, 3000)
@@ -46,8 +47,7 @@ def portraits(size: tuple[int, int]) -> list[bytes]:
 def measure(state: StateDirectory, seconds: float) -> list[Row]:
     """Measures all rows about photos; `seconds` is the steady state of each."""
     small, large = portraits(SMALL), portraits(LARGE)
-    bound_small = measure_photos(small, seconds / 4)
-    bound_large = measure_photos(large, seconds / 4)
+    bound_small, bound_large = measure_photos(small, seconds), measure_photos(large, seconds)
     latencies = _idle_latencies(state, small[0])
     steady_small = _steady_state(state, small, seconds)
     steady_large = _steady_state(state, large, seconds)
@@ -115,6 +115,8 @@ def _steady_state(state: StateDirectory, photos: Sequence[bytes], seconds: float
         ready_before, cpu_before, started = load.ready_count(), cpu_seconds(state), time.monotonic()
         time.sleep(seconds)
         ready = load.ready_count() - ready_before
+        if ready == 0:
+            raise RuntimeError(f"no photo became READY within {seconds:.0f} s")
         cpu_after, elapsed = cpu_seconds(state), time.monotonic() - started
     by_part = {name: 1000 * (cpu - cpu_before.get(name, 0.0)) / ready for name, cpu in cpu_after.items()}
     return Steady(ready / elapsed, sum(by_part.values()), by_part)

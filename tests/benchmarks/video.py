@@ -11,6 +11,8 @@ from tests.benchmarks.stack import client_of
 from whodex.stack.state import StateDirectory
 from whodex.v1.video_pb2 import Video
 
+ROWS = ("video_ratio",)
+
 
 def measure(state: StateDirectory, path: Path) -> list[Row]:
     """Uploads one file and waits; the bound is measured right before, on the same machine."""
