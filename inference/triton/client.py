@@ -21,6 +21,7 @@ from inference.triton.errors import (
     TritonUnavailableError,
 )
 from inference.triton.suppression import suppress_overlapping
+from whodex.runtime.channel import DIRECT
 
 DETECTOR = load_detector()
 EMBEDDER = load_embedder()
@@ -31,6 +32,12 @@ MAX_REQUEST_BYTES = 4 * 1024**2
 """More travels in several requests side by side, which Triton batches again: messages of 10 MB cost the client three
 times the CPU for each image."""
 
+# In place of tritonclient's own, which are the same but for the proxy.
+_CHANNEL_ARGS = [
+    ("grpc.max_send_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    ("grpc.max_receive_message_length", triton.MAX_GRPC_MESSAGE_SIZE),
+    DIRECT,
+]
 _SCORE_COLUMN = 4
 # How Triton's python backend words it.
 _DEAD_STUB = "is not healthy"
@@ -132,7 +139,7 @@ class TritonClient:
     def _connect(self) -> triton.InferenceServerClient:
         """The channel of this process: a channel that crosses a fork never answers."""
         if self._connection is None or self._connection_pid != os.getpid():
-            self._connection = triton.InferenceServerClient(self._address)
+            self._connection = triton.InferenceServerClient(self._address, channel_args=_CHANNEL_ARGS)
             self._connection_pid = os.getpid()
         return self._connection
 

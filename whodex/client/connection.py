@@ -15,7 +15,7 @@ from whodex.client.configuration import (
 )
 from whodex.client.service_config import service_config
 from whodex.errors import from_rpc_error
-from whodex.runtime.channel import CHANNEL_OPTIONS
+from whodex.runtime.channel import CHANNEL_OPTIONS, DIRECT
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
@@ -33,8 +33,7 @@ def open_channel(address: str) -> grpc.Channel:
     """
     options: list[tuple[str, Any]] = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config())]
     if address.startswith(LOOPBACK_HOSTS):
-        # A proxy from the environment stands for the way out of this machine, never for the way to itself.
-        options.append(("grpc.enable_http_proxy", 0))
+        options.append(DIRECT)
     return grpc.insecure_channel(address, options=options)
 
 

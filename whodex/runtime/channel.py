@@ -15,8 +15,6 @@ MAX_MESSAGE_BYTES = 66 * 1024 * 1024
 DEFAULT_DEADLINE_SECONDS = 30.0
 
 CHANNEL_OPTIONS: Sequence[tuple[str, Any]] = (
-    # Our services talk to each other directly, whatever the environment says of the way out.
-    ("grpc.enable_http_proxy", 0),
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # A peer that vanished without a word is noticed, also between calls of a stream.
@@ -26,11 +24,14 @@ CHANNEL_OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
 )
+# A proxy of the environment stands for the way out: never for the one to this machine, or between our own services.
+DIRECT: tuple[str, Any] = ("grpc.enable_http_proxy", 0)
+_INTERNAL_OPTIONS = (*CHANNEL_OPTIONS, DIRECT)
 
 
 def internal_channel(address: str, token: str) -> grpc.aio.Channel:
     """An asyncio channel to one of our services. Unary calls without a timeout get the default deadline."""
-    return grpc.aio.insecure_channel(address, options=CHANNEL_OPTIONS, interceptors=_aio_interceptors(token))
+    return grpc.aio.insecure_channel(address, options=_INTERNAL_OPTIONS, interceptors=_aio_interceptors(token))
 
 
 def internal_channel_sync(address: str, token: str, *, service_config: str = "{}") -> grpc.Channel:
@@ -41,7 +42,7 @@ def internal_channel_sync(address: str, token: str, *, service_config: str = "{}
         token: the internal credential.
         service_config: gRPC's, as JSON: which methods are retried, and when.
     """
-    options = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config)]
+    options = [*_INTERNAL_OPTIONS, ("grpc.service_config", service_config)]
     channel = grpc.insecure_channel(address, options=options)
     return grpc.intercept_channel(channel, _SyncInterceptor(token))
 

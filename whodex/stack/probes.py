@@ -10,6 +10,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
+from whodex.runtime.channel import DIRECT
 from whodex.stack.ports import LOOPBACK
 
 Probe = Callable[[], Awaitable[None]]
@@ -27,7 +28,7 @@ def grpc_health(port: int) -> Probe:
     async def probe() -> None:
         # A channel costs a hundred times as much as a refused connection, and most probes meet one.
         await _connect(port)
-        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}") as channel:
+        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}", options=[DIRECT]) as channel:
             check = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
                 request_serializer=health_pb2.HealthCheckRequest.SerializeToString,

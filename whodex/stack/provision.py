@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import grpc
 
+from whodex.runtime.channel import DIRECT
 from whodex.stack.state import Connection
 from whodex.v1 import library_service_pb2, library_service_pb2_grpc
 
@@ -23,7 +24,7 @@ async def provision(address: str, admin_key: str, known: Connection | None) -> C
     Raises:
         grpc.aio.AioRpcError: the API refused.
     """
-    async with grpc.aio.insecure_channel(address) as channel:
+    async with grpc.aio.insecure_channel(address, options=[DIRECT]) as channel:
         libraries: library_service_pb2_grpc.LibraryServiceAsyncStub
         libraries = library_service_pb2_grpc.LibraryServiceStub(channel)
         if known is not None and await _opens(libraries, known):

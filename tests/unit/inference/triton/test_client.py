@@ -109,6 +109,13 @@ def test_a_large_message_is_sent_in_pieces(triton: ScriptedTriton, client: Trito
     assert sorted(request.inputs[0].shape[0] for request in triton.requests) == [1, 3, 3]
 
 
+def test_a_proxy_of_the_environment_is_not_asked(client: TritonClient, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("grpc_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert client.embed(crops(1)).shape == (1, 512)
+
+
 def test_an_empty_batch_is_not_sent(triton: ScriptedTriton, client: TritonClient):
     assert client.embed(crops(0)).shape == (0, 512)
     assert client.detect(np.zeros((0, 256, 256, 3), np.uint8)) == []

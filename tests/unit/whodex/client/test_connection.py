@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -177,3 +178,16 @@ def test_a_proxy_of_the_environment_is_not_asked_for_this_machine(
         connection = Connection(channel, key=api.api_key, library=api.library, timeout_seconds=5)
         request = CreatePersonRequest(parent=api.library, display_name="Ada")
         connection.call(PeopleServiceStub(channel).CreatePerson, request)
+
+
+def test_a_proxy_of_the_environment_is_the_way_to_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        proxy.settimeout(5)
+        monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        for name in ("grpc_proxy", "no_proxy", "no_grpc_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        with open_channel("whodex.example:7700") as channel:
+            channel.subscribe(lambda _state: None, try_to_connect=True)
+            connection, _ = proxy.accept()
+            with connection, connection.makefile("rb") as received:
+                assert received.readline().startswith(b"CONNECT whodex.example:7700 ")

@@ -16,6 +16,14 @@ def state(tmp_path: Path) -> StateDirectory:
 
 
 @pytest.fixture
+def proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment that answers nobody."""
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for name in ("grpc_proxy", "no_proxy", "no_grpc_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
 def exists() -> Callable[[Path], Probe]:
     """Makes a probe of a part that is ready once it has written a file."""
 

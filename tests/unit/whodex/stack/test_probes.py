@@ -42,6 +42,12 @@ async def test_a_serving_server_is_ready() -> None:
         await grpc_health(port)()
 
 
+@pytest.mark.usefixtures("proxy")
+async def test_a_proxy_of_the_environment_is_not_asked() -> None:
+    async with _health_server(health_pb2.HealthCheckResponse.SERVING) as port:
+        await grpc_health(port)()
+
+
 async def test_a_server_that_does_not_serve_yet_is_not_ready() -> None:
     async with _health_server(health_pb2.HealthCheckResponse.NOT_SERVING) as port:
         with pytest.raises(NotReadyError, match="health check: NOT_SERVING"):

@@ -67,6 +67,12 @@ async def test_a_new_stack_gets_a_library_and_a_key(libraries: Libraries) -> Non
     assert made == Connection(address=address, library="libraries/0", api_key="key of libraries/0", admin_key=ADMIN_KEY)
 
 
+@pytest.mark.usefixtures("proxy")
+async def test_a_proxy_of_the_environment_is_not_asked(libraries: Libraries) -> None:
+    async with _serving(libraries) as address:
+        assert (await provision(address, ADMIN_KEY, known=None)).address == address
+
+
 async def test_a_known_library_is_kept_at_the_new_address(libraries: Libraries) -> None:
     async with _serving(libraries) as address:
         first = await provision(address, ADMIN_KEY, known=None)
