@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import struct
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from google.protobuf.message import Message
 
@@ -20,6 +22,7 @@ DEFAULT_PAGE_SIZE = 50
 _DIGEST_BYTES = 12
 
 Row = TypeVar("Row")
+Place = TypeVar("Place")
 
 
 class PagedRequest(Protocol):
@@ -50,6 +53,24 @@ def read_token(request: PagedRequest) -> bytes | None:
     if digest != _digest(request, place):
         raise invalid_token("it is damaged or belongs to another request")
     return place
+
+
+def read_place(request: PagedRequest, unpack: Callable[[bytes], Place]) -> Place | None:
+    """Returns what the request's token holds, unpacked; None for the first page.
+
+    Raises:
+        InvalidArgumentError: PAGE_TOKEN_INVALID when it is damaged or was made for another request.
+    """
+    place = read_token(request)
+    try:
+        return None if place is None else unpack(place)
+    except (ValueError, struct.error) as error:
+        raise invalid_token("it is damaged") from error
+
+
+def uuid_place(place: bytes) -> UUID:
+    """Unpacks a place that is the id of a row."""
+    return UUID(bytes=place)
 
 
 def make_token(request: PagedRequest, place: bytes) -> str:

@@ -81,23 +81,30 @@ async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     url = settings.database_url.get_secret_value()
     token = settings.internal_token.get_secret_value()
     database, hub = Database.from_url(url, application="whodex api_server"), NotificationHub(url)
-    listening = asyncio.create_task(hub.run())
     async with (
+        contextlib.aclosing(database),
+        _listening(hub),
         internal_channel(settings.indexer_address, token) as to_indexer,
         internal_channel(settings.analysis_address, token) as to_analysis,
     ):
+        yield Resources(
+            database,
+            ObjectStore.from_url(settings.store_url),
+            hub,
+            indexer=Peer("the indexer", to_indexer),
+            analysis=Peer("face analysis", to_analysis),
+        )
+
+
+@contextlib.asynccontextmanager
+async def _listening(hub: NotificationHub) -> AsyncIterator[None]:
+    """Feeds the watches meanwhile. A defect there ends the process: a watch that hears nothing must not look alive."""
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(hub.run())
         try:
-            yield Resources(
-                database,
-                ObjectStore.from_url(settings.store_url),
-                hub,
-                indexer=Peer("the indexer", to_indexer),
-                analysis=Peer("face analysis", to_analysis),
-            )
+            yield
         finally:
-            listening.cancel()
-            await asyncio.wait([listening])
-            await database.close()
+            task.cancel()
 
 
 def public_listener(settings: ServerSettings, parts: Resources) -> Listener:

@@ -99,7 +99,7 @@ class Database:
         async with self.reads() as session:
             await session.execute(text("SELECT 1"))
 
-    async def close(self) -> None:
+    async def aclose(self) -> None:
         """Closes the pools."""
         await self._transactions.dispose()
         await self._single_reads.dispose()

@@ -12,7 +12,7 @@ from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.libraries import api_keys, libraries
 from api_server.libraries.conversion import to_api_key, to_library
-from api_server.paging import cut, page_size, read_token
+from api_server.paging import cut, page_size, read_place, uuid_place
 from whodex.v1 import library_service_pb2 as pb
 from whodex.v1.library_service_pb2_grpc import LibraryServiceServicer
 
@@ -77,5 +77,4 @@ class LibraryServicer(LibraryServiceServicer):
 
 
 def _place(request: pb.ListLibrariesRequest | pb.ListApiKeysRequest) -> UUID | None:
-    place = read_token(request)
-    return None if place is None else UUID(bytes=place)
+    return read_place(request, uuid_place)

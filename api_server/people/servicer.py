@@ -14,7 +14,7 @@ from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
 from api_server.libraries import libraries
-from api_server.paging import cut, page_size, read_token
+from api_server.paging import cut, page_size, read_place, uuid_place
 from api_server.people import people, photos
 from api_server.people.conversion import to_person, to_photo
 from api_server.people.upload import PhotoUploader
@@ -139,5 +139,4 @@ class PeopleServicer(PeopleServiceServicer):
 
 
 def _place(request: pb.ListPeopleRequest | pb.ListReferencePhotosRequest) -> UUID | None:
-    place = read_token(request)
-    return None if place is None else UUID(bytes=place)
+    return read_place(request, uuid_place)

@@ -36,6 +36,7 @@ async def collect_garbage(database: Database, store: ObjectStore, older_than: ti
             count += await _collect(database, store, batch)
             batch = []
     count += await _collect(database, store, batch)
+    count += await store.delete_abandoned(latest)
     if count:
         _log.info("garbage collected", blobs=count)
     return count

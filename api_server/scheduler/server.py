@@ -56,7 +56,7 @@ async def run(settings: SchedulerSettings) -> None:
             task.cancel()
         await asyncio.wait([serving, *background])
         doorbell.close()
-        await database.close()
+        await database.aclose()
 
 
 def _health_listener(settings: SchedulerSettings, database: Database, doorbell: Doorbell) -> Listener:

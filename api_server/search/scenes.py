@@ -29,7 +29,7 @@ from api_server.database.schema import (
 )
 from api_server.feed import FeedPosition, read_position
 from api_server.names import not_found
-from api_server.paging import cut, invalid_token, page_size, read_token
+from api_server.paging import cut, invalid_token, page_size, read_place
 from api_server.search.peers import Index
 from api_server.search.thresholds import registered_space, threshold_for
 from api_server.videos.conversion import to_appearance, to_scene
@@ -115,8 +115,7 @@ class SceneSearch:
             InvalidArgumentError: PAGE_TOKEN_INVALID.
             UnavailableError: INDEX_UNAVAILABLE.
         """
-        token = read_token(request)
-        place = None if token is None else _Place.unpack(token)
+        place = read_place(request, _Place.unpack)
         async with self.database.reads() as session:
             space = await registered_space(session)
             people = await _people(session, library_id, person_ids, space.space)

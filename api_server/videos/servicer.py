@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
-from uuid import UUID
 
 from grpc.aio import ServicerContext
 
@@ -14,7 +13,7 @@ from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
 from api_server.libraries import libraries
-from api_server.paging import cut, page_size, read_token
+from api_server.paging import cut, page_size, read_place, uuid_place
 from api_server.uploads.stream import first_message
 from api_server.videos import videos
 from api_server.videos.conversion import to_appearance, to_scene, to_video
@@ -55,8 +54,7 @@ class VideoServicer(VideoServiceServicer):
     async def ListVideos(self, request: pb.ListVideosRequest, context: Context) -> pb.ListVideosResponse:
         """Lists videos."""
         (library_id,) = authorized_ids(request.parent, names.LIBRARY)
-        place = read_token(request)
-        after = None if place is None else UUID(bytes=place)
+        after = read_place(request, uuid_place)
         async with self._database.reads() as session:
             rows = await videos.list_page(session, library_id, after=after, limit=page_size(request) + 1)
             if not rows:
@@ -74,8 +72,7 @@ class VideoServicer(VideoServiceServicer):
     async def ListScenes(self, request: pb.ListScenesRequest, context: Context) -> pb.ListScenesResponse:
         """Lists the scenes of a video."""
         library_id, video_id = authorized_ids(request.parent, names.VIDEO)
-        place = read_token(request)
-        after = None if place is None else int.from_bytes(place)
+        after = read_place(request, int.from_bytes)
         async with self._database.reads() as session:
             await videos.get(session, library_id, video_id)
             rows = await videos.list_scenes(session, video_id, after=after, limit=page_size(request) + 1)
@@ -85,7 +82,7 @@ class VideoServicer(VideoServiceServicer):
     async def ListAppearances(self, request: pb.ListAppearancesRequest, context: Context) -> pb.ListAppearancesResponse:
         """Lists the appearances in a video."""
         library_id, video_id = authorized_ids(request.parent, names.VIDEO)
-        after = read_token(request)
+        after = read_place(request, videos.unpack_appearance_place)
         async with self._database.reads() as session:
             await videos.get(session, library_id, video_id)
             rows = await videos.list_appearances(session, video_id, after=after, limit=page_size(request) + 1)

@@ -91,13 +91,15 @@ async def list_scenes(session: AsyncSession, video_id: UUID, *, after: int | Non
     return list((await session.execute(query)).all())
 
 
-async def list_appearances(session: AsyncSession, video_id: UUID, *, after: bytes | None, limit: int) -> list[AnyRow]:
+async def list_appearances(
+    session: AsyncSession, video_id: UUID, *, after: tuple[int, UUID] | None, limit: int
+) -> list[AnyRow]:
     """Returns up to `limit` appearances of a video in order of time.
 
     Args:
         session: where to read.
         video_id: the video.
-        after: the `appearance_place` of the last one of the page before.
+        after: start in microseconds and id of the last one of the page before.
         limit: how many at most.
     """
     query = (
@@ -108,14 +110,19 @@ async def list_appearances(session: AsyncSession, video_id: UUID, *, after: byte
         .limit(limit)
     )
     if after is not None:
-        start_us, id_ = _APPEARANCE_PLACE.unpack(after)
-        query = query.where(tuple_(Appearance.start_us, Appearance.id) > (start_us, UUID(bytes=id_)))
+        query = query.where(tuple_(Appearance.start_us, Appearance.id) > after)
     return list((await session.execute(query)).all())
 
 
 def appearance_place(row: AnyRow) -> bytes:
     """What a list of appearances goes on after."""
     return _APPEARANCE_PLACE.pack(row.start_us, row.id.bytes)
+
+
+def unpack_appearance_place(place: bytes) -> tuple[int, UUID]:
+    """The reverse: start in microseconds and id."""
+    start_us, id_ = _APPEARANCE_PLACE.unpack(place)
+    return start_us, UUID(bytes=id_)
 
 
 async def delete_whole(session: AsyncSession, library_id: UUID, video_id: UUID) -> feed.FeedPosition:

@@ -25,6 +25,7 @@ SET state = 'waiting', attempts = :attempts, last_error = :last_error, lease_exp
 WHERE id = :id
 """)
 _SET_ASIDE = text("""
+WITH unused AS (DELETE FROM staged_parts WHERE work_item_id = :id)
 UPDATE work_items
 SET state = 'failed', attempts = :attempts, last_error = :last_error, lease_expire_time = NULL
 WHERE id = :id
@@ -55,7 +56,8 @@ class AttemptFailure:
 
 _LEASE_EXPIRED = AttemptFailure(
     failure_pb2.FAILURE_REASON_LEASE_EXPIRED,
-    "Every attempt was cut off: the worker died or stopped making progress. Look at the workers' logs, then retry.",
+    "Every attempt was cut off: the worker died or stopped making progress. Look at the workers' logs; then retry the "
+    "photo, or upload the video again.",
     retryable=True,
 )
 

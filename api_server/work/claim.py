@@ -39,11 +39,13 @@ WITH RECURSIVE libraries (library_id) AS (
     SELECT oldest.id, oldest.next_run_time, coalesce(running.items, 0) + oldest.place AS turn
     FROM libraries
     CROSS JOIN LATERAL (
-        SELECT id, next_run_time, row_number() OVER (ORDER BY next_run_time, id) AS place
+        SELECT id, next_run_time, row_number() OVER (ORDER BY next_run_time) AS place
         FROM work_items WHERE {_DUE} AND library_id = libraries.library_id
-        ORDER BY next_run_time, id LIMIT 4 * :max_items
+        ORDER BY next_run_time
+        LIMIT (SELECT greatest(:max_items, 4 * :max_items / count(*)) FROM libraries)
     ) AS oldest
     LEFT JOIN running ON running.library_id = libraries.library_id
+    ORDER BY turn, oldest.next_run_time LIMIT 4 * :max_items
 ), picked AS MATERIALIZED (
     SELECT work_items.id AS picked_id FROM candidates JOIN work_items ON work_items.id = candidates.id
     WHERE work_items.state = 'waiting'

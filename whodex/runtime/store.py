@@ -121,6 +121,13 @@ class ObjectStore:
         except BaseError as error:
             raise _unavailable(error) from error
 
+    async def delete_abandoned(self, before: datetime) -> int:
+        """Deletes what writers that were killed have left half written and no listing shows; returns how many.
+
+        Locally only: S3 has lifecycle rules for incomplete multipart uploads.
+        """
+        return 0 if self._root is None else await asyncio.to_thread(_delete_abandoned, self._root, before.timestamp())
+
     def local_path(self, key: str) -> Path | None:
         """The file behind a key, for readers that want to seek or map it; None when the store is remote."""
         return None if self._root is None else self._root / key
@@ -141,6 +148,14 @@ class ObjectStore:
     @property
     def _root(self) -> Path | None:
         return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
+
+
+def _delete_abandoned(root: Path, before: float) -> int:
+    # obstore writes to KEY#1 and renames; a key of ours never has such an end.
+    found = [path for path in root.rglob("*#*") if path.is_file() and path.stat().st_mtime < before]
+    for path in found:
+        path.unlink(missing_ok=True)
+    return len(found)
 
 
 def _fsync(path: Path) -> None:

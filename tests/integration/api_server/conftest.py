@@ -182,7 +182,7 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     """Sessions on the test's own database."""
     database = Database.from_url(database_url, application="tests")
     yield database
-    await database.close()
+    await database.aclose()
 
 
 @dataclass

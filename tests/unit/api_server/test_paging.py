@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from api_server.paging import DEFAULT_PAGE_SIZE, cut, make_token, page_size, read_token
+from api_server.paging import DEFAULT_PAGE_SIZE, cut, make_token, page_size, read_place, read_token, uuid_place
 from whodex.errors import InvalidArgumentError
 from whodex.v1 import error_reason_pb2
 from whodex.v1.people_service_pb2 import ListPeopleRequest, ListReferencePhotosRequest
@@ -66,3 +66,11 @@ def test_only_a_page_with_something_behind_it_has_a_token() -> None:
     assert rows == [1, 2]
     request.page_token = token
     assert read_token(request) == b"\x02"
+
+
+def test_a_token_with_a_place_of_another_kind_is_refused():
+    request = ListPeopleRequest(parent=PARENT)
+    request.page_token = make_token(request, b"no id")
+    with pytest.raises(InvalidArgumentError) as caught:
+        read_place(request, uuid_place)
+    assert caught.value.reason_name == "PAGE_TOKEN_INVALID"

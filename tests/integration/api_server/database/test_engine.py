@@ -69,7 +69,7 @@ async def test_a_database_that_does_not_answer_is_unavailable() -> None:
     away = Database.from_url("postgresql+psycopg://whodex@127.0.0.1:9/whodex", application="tests")
     with pytest.raises(UnavailableError):
         await away.check()
-    await away.close()
+    await away.aclose()
 
 
 async def test_a_snapshot_sees_one_moment(database: Database, rows: Any) -> None:

@@ -1,9 +1,10 @@
-"""The store over the file system; S3 is held to the same calls by its congruence test."""
+"""The store over the file system."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -84,3 +85,13 @@ async def test_a_store_that_cannot_be_written_says_so(store, tmp_path):
     (tmp_path / "objects").rmdir()
     with pytest.raises(UnavailableError, match="cannot be written"):
         await store.check()
+
+
+async def test_what_a_killed_writer_left_is_deleted_once_it_is_old(store, tmp_path):
+    await store.put("library/photo", b"bytes")
+    half = tmp_path / "objects" / "library" / "video#1"
+    half.write_bytes(b"half")
+    now = datetime.now(UTC)
+    assert await store.delete_abandoned(now - timedelta(hours=1)) == 0
+    assert await store.delete_abandoned(now + timedelta(seconds=1)) == 1
+    assert [path.name for path in _files(tmp_path)] == ["photo"]
