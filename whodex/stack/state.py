@@ -214,7 +214,9 @@ class StateDirectory:
     def _is_foreign(self) -> bool:
         if not self.root.is_dir():
             return self.root.exists()
-        return any(self.root.iterdir()) and not (self._lock_file.is_file() and self.logs.is_dir())
+        found = {entry.name for entry in self.root.iterdir()}
+        # Another `up` may be between the two just now.
+        return not (found <= {self._lock_file.name} or found >= {self._lock_file.name, self.logs.name})
 
     def _running_line(self) -> str:
         record = self.record()

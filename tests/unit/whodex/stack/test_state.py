@@ -46,11 +46,12 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     assert {_mode(path) for path in existing.iterdir()} == {0o600, 0o700}
 
 
-@pytest.mark.parametrize("name", ["letters/to-ada.txt", "lock", "logs/syslog"])
-def test_a_directory_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("names", [["letters/to-ada.txt"], ["lock", "status"], ["logs/syslog"]])
+def test_a_directory_of_something_else_is_refused_and_left_as_it_was(tmp_path: Path, names: list[str]) -> None:
     home = tmp_path / "home"
-    (home / name).parent.mkdir(parents=True)
-    (home / name).write_text("")
+    for name in names:
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        (home / name).write_text("")
     home.chmod(0o755)
     before = sorted(home.rglob("*"))
     with pytest.raises(NotStateDirectoryError, match=rf"{home} holds something else .* --state-dir"):
