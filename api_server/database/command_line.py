@@ -1,9 +1,9 @@
-"""`python -m api_server.database upgrade|check`."""
+"""`python -m api_server.database upgrade|check|restored`."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy.exc import OperationalError
 
@@ -20,11 +20,17 @@ class DatabaseSettings(Settings):
 def main(arguments: Sequence[str] | None = None) -> int | str:
     """Runs the command; returns 0, or the one line that says why not."""
     parser = argparse.ArgumentParser(prog="python -m api_server.database")
-    parser.add_argument("command", choices=["upgrade", "check"], help="bring the schema up to date, or only look")
-    command = parser.parse_args(arguments).command
+    commands: dict[str, Callable[[str], str]] = {
+        "upgrade": migration.upgrade,
+        "check": migration.check,
+        "restored": migration.start_new_epoch,
+    }
+    help_text = "bring the schema up to date; only look; or say that this database comes out of a backup"
+    parser.add_argument("command", choices=commands, help=help_text)
+    command = commands[parser.parse_args(arguments).command]
     url = load_settings(DatabaseSettings).database_url.get_secret_value()
     try:
-        version = migration.upgrade(url) if command == "upgrade" else migration.check(url)
+        version = command(url)
     except migration.SchemaMismatchError as error:
         return f"the schema does not fit: {error}"
     except OperationalError as error:

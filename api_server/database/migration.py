@@ -39,6 +39,20 @@ def check(url: str) -> str:
     return expected_version()
 
 
+def start_new_epoch(url: str) -> str:
+    """Gives the feed of embeddings a new history: after a restore, the same sequence means something else than before.
+
+    Every index rebuilds itself, and consistency and page tokens from before are refused.
+
+    Raises:
+        SchemaMismatchError: as `check`.
+    """
+    with _engine(url).begin() as connection:
+        _check(connection)
+        connection.execute(text("UPDATE feed_state SET epoch = gen_random_uuid()"))
+    return expected_version()
+
+
 def expected_version() -> str:
     """The version of the newest migration in this package."""
     head = ScriptDirectory.from_config(_config()).get_current_head()

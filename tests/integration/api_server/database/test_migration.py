@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import create_engine, make_url
+from sqlalchemy import create_engine, make_url, text
 
 from api_server.database import migration
 from api_server.database.schema import Base
@@ -104,3 +104,14 @@ def test_a_setting_that_is_missing_is_named() -> None:
     checked = _run("api_server.database", "check")
     assert checked.returncode == 1
     assert "WHODEX_DATABASE_URL" in checked.stderr
+
+
+def test_a_restored_database_starts_a_new_history(database_url: str) -> None:
+    engine = create_engine(database_url)
+    with engine.connect() as connection:
+        before = connection.scalar(text("SELECT epoch FROM feed_state"))
+    done = _run("api_server.database", "restored", WHODEX_DATABASE_URL=database_url)
+    assert done.returncode == 0, done.stderr
+    with engine.connect() as connection:
+        assert connection.scalar(text("SELECT epoch FROM feed_state")) != before
+    engine.dispose()
