@@ -56,7 +56,7 @@ class AttemptFailure:
 
 _LEASE_EXPIRED = AttemptFailure(
     failure_pb2.FAILURE_REASON_LEASE_EXPIRED,
-    "Every attempt was cut off: the worker died or stopped making progress. Look at the workers' logs; then retry the "
+    "The last attempt was cut off: the worker died or stopped making progress. Look at the workers' logs; then retry the "
     "photo, or upload the video again.",
     retryable=True,
 )
