@@ -56,8 +56,8 @@ class AttemptFailure:
 
 _LEASE_EXPIRED = AttemptFailure(
     failure_pb2.FAILURE_REASON_LEASE_EXPIRED,
-    "The last attempt was cut off: the worker died or stopped making progress. Look at the workers' logs; then retry the "
-    "photo, or upload the video again.",
+    "The last attempt was cut off: the worker died or stopped making progress. Look at the workers' logs; then retry "
+    "the photo, or upload the video again.",
     retryable=True,
 )
 
