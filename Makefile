@@ -40,11 +40,13 @@ $(BIN)/uv: | $(LOCK)
 	    "(on Debian and Ubuntu: apt install python3 python3-venv)." >&2; \
 	  exit 1; \
 	fi; \
+	echo "Making $(VENV) with $$("$$python" --version)"; \
 	"$$python" -m venv --clear $(VENV)
 	@sed -n '/^uv==/,/[^\\]$$/p' $(LOCK) > $(VENV)/uv.lock
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(VENV)/uv.lock
 
 $(VENV)/.installed: $(LOCK) pyproject.toml | $(BIN)/uv
+	@echo "Installing the packages of $(LOCK)"
 	@$(BIN)/uv pip sync --quiet --compile-bytecode --python $(BIN)/python --require-hashes $(LOCK)
 	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
