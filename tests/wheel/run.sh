@@ -17,7 +17,7 @@ finish() {
 echo "== the wheel"
 "$uv" build --quiet --wheel --no-build-isolation --python "$root/.venv/bin/python" --out-dir "$work/dist" "$root"
 "$uv" venv --quiet --python "$root/.venv/bin/python" "$work/venv"
-"$uv" pip install --quiet --python "$work/venv/bin/python" --constraints "$root/requirements/dev.lock" \
+"$uv" pip install --quiet --compile-bytecode --python "$work/venv/bin/python" --constraints "$root/requirements/dev.lock" \
   "whodex[local] @ file://$(echo "$work"/dist/*.whl)"
 
 cd /
