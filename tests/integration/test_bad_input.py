@@ -9,6 +9,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import aclosing
 from datetime import timedelta
 from fractions import Fraction
 from pathlib import Path
@@ -274,9 +275,8 @@ async def collect_all_garbage(stack: Stack) -> None:
     """Does what the scheduler does every hour, without the grace of an hour."""
     store = ObjectStore.from_url(stack.state.folder("objects").as_uri())
     url = postgres.url(stack.ports["postgres"], stack.secrets.postgres_password)
-    database = Database.from_url(url, application="tests")
-    await collect_garbage(database, store, timedelta(0))
-    await database.close()
+    async with aclosing(Database.from_url(url, application="tests")) as database:
+        await collect_garbage(database, store, timedelta(0))
 
 
 # Uploads.
