@@ -203,7 +203,8 @@ def test_the_smoke_test_names_a_task_that_imports_what_is_not_there(
     module.write_text(source.replace(first_line, broken), encoding="utf-8")
 
     state = deploy(tmp_path / "code")
-    smoke = command("smoke", "--output", "json", state=state)
+    # All five attempts, with the pauses between them, end within a minute; on a busy machine perhaps not.
+    smoke = command("smoke", "--task-timeout", "120", "--output", "json", state=state)
 
     outcomes = {outcome["task"]: outcome for outcome in map(json.loads, smoke.stdout.splitlines())}
     assert smoke.returncode == 1
