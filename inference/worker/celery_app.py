@@ -83,9 +83,15 @@ def _say_ready(**_: object) -> None:
     announce_ready()
 
 
-def run_worker(queues: str) -> None:
-    """Runs Celery in this process until it is told to stop."""
+def run_worker(queues: str, processes: int) -> None:
+    """Runs Celery in this process until it is told to stop.
+
+    Args:
+        queues: names separated by commas.
+        processes: how many children work side by side: while one waits for the models, another decodes.
+    """
     settings = load_settings(WorkerSettings)
     app = make_app(settings, load_tasks())
-    flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--concurrency=1", "--pool=prefork"]
+    flags = ["--without-gossip", "--without-mingle", "--without-heartbeat", "--pool=prefork"]
+    flags.append(f"--concurrency={processes}")
     app.worker_main(["worker", f"--queues={queues}", f"--hostname={queues.replace(',', '-')}@%h", *flags])

@@ -10,4 +10,4 @@ from inference.worker.celery_app import run_worker
 _PR_SET_PDEATHSIG = 1
 ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
-run_worker(sys.argv[1])
+run_worker(sys.argv[1], int(sys.argv[2]))

@@ -35,20 +35,21 @@ def main() -> None:
     """`python -m inference.worker --queues photos,maintenance`."""
     parser = argparse.ArgumentParser(prog="python -m inference.worker", description="Runs tasks of the named queues.")
     parser.add_argument("--queues", required=True, help="names separated by commas: photos,maintenance or videos")
-    queues: str = parser.parse_args().queues
+    parser.add_argument("--processes", type=int, default=1, help="how many work side by side (default: 1)")
+    arguments = parser.parse_args()
     configure_logging("worker")
     settings = load_settings(WorkerSettings)
     try:
         validate(settings)
     except StartupError as error:
         sys.exit(f"worker does not start: {error}")
-    sys.exit(_supervise(settings, queues))
+    sys.exit(_supervise(settings, arguments.queues, arguments.processes))
 
 
-def _supervise(settings: WorkerSettings, queues: str) -> int:
+def _supervise(settings: WorkerSettings, queues: str, processes: int) -> int:
     with opened_pipes() as pipes, _health_server(settings.worker_health_listen) as health_servicer:
         celery = subprocess.Popen(
-            [sys.executable, "-P", "-m", "inference.worker.celery_child", queues],
+            [sys.executable, "-P", "-m", "inference.worker.celery_child", queues, str(processes)],
             env={**os.environ, **pipes.environment},
             pass_fds=pipes.child_fds,
         )

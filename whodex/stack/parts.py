@@ -213,7 +213,7 @@ def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part
     return [
         Part(
             name=f"{kind}_worker",
-            command=_module("inference.worker", "--queues", queues),
+            command=_module("inference.worker", "--queues", queues, "--processes", str(processes)),
             probe=probes.grpc_health(ports[f"{kind}_worker_health"]),
             environment=_environment(
                 settings,
@@ -227,7 +227,11 @@ def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part
             after=("api_server", "valkey", "triton"),
             stop_seconds=30,
         )
-        for kind, queues in (("photo", "photos,maintenance"), ("video", "videos"))
+        for kind, queues, processes in (
+            # Photos: while one process waits for the models, the others decode. A video overlaps both by itself.
+            ("photo", "photos,maintenance", len(os.sched_getaffinity(0))),
+            ("video", "videos", 1),
+        )
     ]
 
 
