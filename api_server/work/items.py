@@ -18,7 +18,7 @@ from whodex.v1 import error_reason_pb2, work_service_pb2
 Effects = Mapping[str, TaskEffect]
 
 # What every statement that yields items returns.
-COLUMNS = "id, task, library_id, fencing_token, payload, resource_id, attempts, last_error, correlation_id, worker"
+COLUMNS = "id, task, library_id, fencing_token, payload, resource_id, attempts, correlation_id, worker"
 # Ordered, as every statement that locks several items: two that overlap wait for each other and never deadlock.
 _LOCK = text(f"SELECT {COLUMNS} FROM work_items WHERE id = ANY(:ids) AND state = 'running' ORDER BY id FOR UPDATE")  # noqa: S608
 _log = get_logger()
@@ -54,7 +54,6 @@ class Item:
     payload: bytes
     resource_id: UUID | None
     attempts: int
-    last_error: str | None
     correlation_id: str
     worker: str | None
 
