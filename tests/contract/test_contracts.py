@@ -80,16 +80,12 @@ def test_every_failure_reason_is_given_somewhere(name):
     assert re.search(rf"\b{name}\b", _source()), f"nothing fails with {name}"
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [name.removeprefix("ERROR_REASON_") for name in _values(error_reason_pb2.ErrorReason.DESCRIPTOR)]
-    + [name.removeprefix("FAILURE_REASON_") for name in _values(failure_pb2.FailureReason.DESCRIPTOR)],
-)
-def test_every_reason_has_a_section_in_the_troubleshooting_page(reason):
-    page = (ROOT / "docs" / "troubleshooting.md").read_text()
-    assert re.search(rf"^#+ .*\b{reason}\b", page, flags=re.MULTILINE), (
-        f"docs/troubleshooting.md says nothing of {reason}"
-    )
+def test_every_reason_has_one_section_in_the_troubleshooting_page_and_no_section_another_name():
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    reasons = {name.removeprefix("ERROR_REASON_") for name in _values(error_reason_pb2.ErrorReason.DESCRIPTOR)}
+    reasons |= {name.removeprefix("FAILURE_REASON_") for name in _values(failure_pb2.FailureReason.DESCRIPTOR)}
+    sections = re.findall(r"^### (.+)$", page, flags=re.MULTILINE)
+    assert sorted(sections) == sorted(reasons)
 
 
 def test_a_request_and_a_response_belong_to_one_rpc():
