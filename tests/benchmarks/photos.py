@@ -12,6 +12,7 @@ from itertools import cycle
 from PIL import Image, ImageOps
 
 from tests.benchmarks.bound import Measured, measure_photos
+from tests.benchmarks.face_recognition import speed
 from tests.benchmarks.pictures import to_jpeg
 from tests.benchmarks.report import Row
 from tests.benchmarks.stack import client_of, cpu_seconds
@@ -19,7 +20,13 @@ from whodex.demo.samples import sample
 from whodex.stack.state import StateDirectory
 from whodex.v1.person_pb2 import ReferencePhoto
 
-ROWS = ("photo_overhead_cpu_ms", "photo_ratio_250", "photo_ratio_12mp", "photo_latency_p50_s")
+ROWS = (
+    "photo_overhead_cpu_ms",
+    "photo_ratio_250",
+    "photo_ratio_12mp",
+    "photo_latency_p50_s",
+    *speed.ROWS,
+)
 PORTRAITS = ("obama.jpg", "obama2.jpg", "biden.jpg")
 SMALL = (250, 250)
 LARGE = (4000, 3000)
@@ -63,6 +70,7 @@ def measure(state: StateDirectory, seconds: float) -> list[Row]:
             ok=statistics.median(latencies) <= 0.5,
             note=f"one idle 250x250 upload to READY; {LATENCY_SAMPLES} of them, slowest {max(latencies):.2f} s",
         ),
+        *speed.measure(small, seconds, ours_per_second=steady_small.per_second),
     ]
 
 
