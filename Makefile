@@ -67,7 +67,7 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix .
 
 .PHONY: check
-check: check-format lint types contracts imports check-lock dependencies ## The one gate: all checks but the tests
+check: check-format lint types contracts imports check-lock dependencies docs ## The one gate: all checks but the tests
 	@echo "make check: ok"
 
 .PHONY: check-format
@@ -81,6 +81,7 @@ lint: install ## Lint with ruff
 .PHONY: types
 types: install ## Check the types with mypy
 	$(BIN)/mypy
+	$(BIN)/mypy docs/site
 
 .PHONY: contracts
 contracts: $(IMAGE) ## Lint the contracts, and compare them with the last release
@@ -112,6 +113,11 @@ $(IMAGE): $(VENV)/.stubs
 .PHONY: release-image
 release-image: $(IMAGE) ## Make today's contracts the ones that later ones may not break
 	cp $(IMAGE) $(RELEASED)
+
+.PHONY: docs
+docs: $(IMAGE) ## Build the documentation's site in build/site; a broken link or anchor fails
+	@$(BIN)/sphinx-build --quiet --fail-on-warning --keep-going --fresh-env \
+	  --conf-dir docs/site --doctree-dir build/doctrees docs build/site
 
 # --- Testing
 
