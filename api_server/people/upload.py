@@ -11,13 +11,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api_server import work
+from api_server.contents.keys import upload_key
 from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Person, ReferencePhoto
 from api_server.idempotency import request_uuid, reused
 from api_server.names import PERSON, PHOTO, name, not_found
 from api_server.people import photos
-from api_server.uploads.blobs import discarded_on_refusal, upload_key
+from api_server.uploads.blobs import discarded_on_refusal
 from api_server.uploads.body import UploadBody, UploadMessage
 from api_server.uploads.signatures import image_media_type
 from whodex.errors import AlreadyExistsError
@@ -119,7 +120,7 @@ class PhotoUploader:
         self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody, data: bytes
     ) -> AnyRow:
         content_id = uuid7()
-        key = upload_key(content_id)
+        key = upload_key(person[0], content_id)
         async with discarded_on_refusal(self._store, key):
             await self._store.put(key, data)
             async with self._database.transaction() as session:
@@ -134,7 +135,7 @@ async def _insert(
     content_id: UUID,
 ) -> AnyRow:
     library_id, person_id = person
-    photo_id, key, box = uuid7(), upload_key(content_id), _box(metadata)
+    photo_id, key, box = uuid7(), upload_key(library_id, content_id), _box(metadata)
     values = {
         "id": photo_id,
         "person_id": person_id,

@@ -11,14 +11,6 @@ from uuid_utils.compat import uuid7
 
 from whodex.v1 import tasks_pb2
 
-# Blobs that workers write are below this; what else is in the store was uploaded.
-WORK_PREFIX = "work/"
-
-
-def output_prefix(work_item_id: UUID, fencing_token: int) -> str:
-    """The key of the object store below which a claim writes its blobs; of a late claim, nobody will ever read them."""
-    return f"{WORK_PREFIX}{work_item_id}/{fencing_token}/"
-
 
 @dataclass(frozen=True, eq=False)
 class Completed:
@@ -27,6 +19,7 @@ class Completed:
     Attributes:
         work_item_id: the item.
         fencing_token: of the claim that the result comes from.
+        output_prefix: below which that claim wrote its blobs.
         library_id: whose work it is.
         resource_id: the photo or video; None for work without a resource.
         result: the task's result message, valid by its contract.
@@ -34,13 +27,14 @@ class Completed:
 
     work_item_id: UUID
     fencing_token: int
+    output_prefix: str
     library_id: UUID
     resource_id: UUID | None
     result: Message
 
     def key(self, blob: tasks_pb2.StagedBlob) -> str:
         """Returns where in the object store a staged blob is."""
-        return output_prefix(self.work_item_id, self.fencing_token) + blob.key
+        return self.output_prefix + blob.key
 
     def content(self, blob: tasks_pb2.StagedBlob, owner_id: UUID) -> dict[str, Any]:
         """Returns the row of `contents` that a staged blob becomes."""

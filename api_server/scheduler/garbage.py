@@ -10,13 +10,14 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_server.contents.keys import WORK
 from api_server.database.engine import Database
-from api_server.results.completed import WORK_PREFIX
 from whodex.runtime.log import get_logger
 from whodex.runtime.store import ObjectStore
 
 _BATCH = 500
-_OF_CLAIM = re.compile(rf"{WORK_PREFIX}(?P<item>[0-9a-f-]{{36}})/(?P<token>[0-9]+)/")
+# The library and the owner come first.
+_OF_CLAIM = re.compile(rf"{WORK}/[0-9a-f-]{{36}}/[0-9a-f-]{{36}}/(?P<item>[0-9a-f-]{{36}})/(?P<token>[0-9]+)/")
 _RUNNING = text("SELECT id, fencing_token FROM work_items WHERE id = ANY(:ids) AND state = 'running'")
 _NAMED = text("SELECT key FROM contents WHERE key = ANY(:keys)")
 _log = get_logger()

@@ -4,15 +4,9 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
-from uuid import UUID
 
 from whodex.errors import UnavailableError
 from whodex.runtime.store import ObjectStore
-
-
-def upload_key(content_id: UUID) -> str:
-    """Where the bytes of an upload are. Nothing of it comes from a client."""
-    return f"uploads/{content_id}"
 
 
 @contextlib.asynccontextmanager

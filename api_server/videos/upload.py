@@ -12,12 +12,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
 from api_server import work
+from api_server.contents.keys import upload_key
 from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Library, Video
 from api_server.idempotency import request_uuid, reused
 from api_server.names import LIBRARY, VIDEO, name, not_found
-from api_server.uploads.blobs import discarded_on_refusal, upload_key
+from api_server.uploads.blobs import discarded_on_refusal
 from api_server.uploads.body import UploadBody, UploadMessage
 from api_server.uploads.signatures import video_media_type
 from api_server.videos import videos
@@ -104,7 +105,7 @@ class VideoUploader:
 
     async def _store_new(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody) -> AnyRow:
         content_id = uuid7()
-        key = upload_key(content_id)
+        key = upload_key(library_id, content_id)
         async with discarded_on_refusal(self._store, key):
             await self._store.put_stream(key, body)
             async with self._database.transaction() as session:
@@ -114,7 +115,7 @@ class VideoUploader:
 async def _insert(
     session: AsyncSession, library_id: UUID, metadata: VideoMetadata, body: UploadBody, content_id: UUID
 ) -> AnyRow:
-    video_id, key = uuid7(), upload_key(content_id)
+    video_id, key = uuid7(), upload_key(library_id, content_id)
     values = {
         "id": video_id,
         "library_id": library_id,

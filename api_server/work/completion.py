@@ -42,5 +42,8 @@ def _by_task(items: Sequence[Item], results: Mapping[Lease, any_pb2.Any]) -> Map
     by_task: defaultdict[str, list[Completed]] = defaultdict(list)
     for item in items:
         result = checked_message(results[item.lease], item.declaration.result_class, "result")
-        by_task[item.task].append(Completed(item.id, item.fencing_token, item.library_id, item.resource_id, result))
+        completed = Completed(
+            item.id, item.fencing_token, item.output_prefix, item.library_id, item.resource_id, result
+        )
+        by_task[item.task].append(completed)
     return by_task

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from api_server.contents.keys import output_prefix
 from api_server.results.registry import TaskEffect
 from whodex.errors import AbortedError
 from whodex.runtime.log import get_logger
@@ -66,6 +67,11 @@ class Item:
     def lease(self) -> Lease:
         """What a worker must show to write to the item now."""
         return Lease(self.id, self.fencing_token)
+
+    @property
+    def output_prefix(self) -> str:
+        """The key of the object store below which the claim writes its blobs."""
+        return output_prefix(self.library_id, self.resource_id or self.id, self.id, self.fencing_token)
 
     @property
     def declaration(self) -> TaskDeclaration:

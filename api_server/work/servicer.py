@@ -10,7 +10,6 @@ from google.protobuf import any_pb2, duration_pb2
 from grpc.aio import ServicerContext
 
 from api_server.database.engine import Database
-from api_server.results.completed import output_prefix
 from api_server.results.registry import effects_by_task
 from api_server.work import attempts, staging
 from api_server.work.claim import HEARTBEAT_INTERVAL, LEASE, claim
@@ -107,7 +106,7 @@ def _to_proto(item: Item) -> pb.WorkItem:
         lease=pb.Lease(work_item=str(item.id), fencing_token=item.fencing_token),
         payload=any_pb2.Any(type_url=f"type.googleapis.com/{name}", value=item.payload),
         attempt=item.attempts + 1,
-        output_prefix=output_prefix(item.id, item.fencing_token),
+        output_prefix=item.output_prefix,
         correlation_id=item.correlation_id,
     )
 

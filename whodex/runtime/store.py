@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,7 +41,7 @@ class ObjectStore:
 
     def __init__(self, store: obstore.store.ObjectStore) -> None:
         self._store = store
-        # Directories whose own name is known to be durable; they are never removed.
+        # Directories whose own name is known to be durable. They are only removed when nobody writes there any more.
         self._durable_directories: set[Path] = set()
 
     @classmethod
@@ -112,6 +113,16 @@ class ObjectStore:
         except BaseError as error:
             raise _unavailable(error) from error
 
+    async def delete_below(self, prefix: str) -> None:
+        """Deletes every object below a prefix of whole path segments; locally, what is half written there as well.
+
+        Who writes there meanwhile may fail, or leave an object behind: call it when nobody has a reason to.
+        """
+        if self._root is not None:
+            await asyncio.to_thread(_delete_directory, self._root / prefix)
+            return
+        await self.delete([stored.key async for stored in self.list(prefix)])
+
     async def list(self, prefix: str = "") -> AsyncIterator[StoredObject]:
         """Yields every object below a prefix, which is a whole path segment or empty."""
         try:
@@ -148,6 +159,12 @@ class ObjectStore:
     @property
     def _root(self) -> Path | None:
         return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
+
+
+def _delete_directory(path: Path) -> None:
+    # A late writer can fill a directory between its listing and its removal: then once more.
+    while path.exists():
+        shutil.rmtree(path, ignore_errors=True)
 
 
 def _delete_abandoned(root: Path, before: float) -> int:

@@ -64,7 +64,7 @@ async def test_pictures_become_contents_of_the_video(rows, worker, samples, item
     await worker.complete((item, samples.video_result(part_count=1)))
 
     contents = await rows.all("SELECT * FROM contents WHERE key LIKE 'work/%' ORDER BY key")
-    prefix = f"work/{item.id}/{item.fencing_token}/"
+    prefix = f"work/{library}/{item.resource_id}/{item.id}/{item.fencing_token}/"
     assert [content.key for content in contents] == [f"{prefix}face-0-0.jpg", f"{prefix}scene-0.jpg"]
     assert {content.owner_id for content in contents} == {item.resource_id}
     record = video_pb2.Appearance.FromString((await rows.one("SELECT record FROM appearances")).record)

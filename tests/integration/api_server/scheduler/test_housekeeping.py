@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from api_server.contents.keys import output_prefix
 from api_server.database.schema import CollectionKind
 from api_server.feed import Change, record_changes
 from api_server.feed.horizon import forget_deletions
@@ -66,8 +67,9 @@ async def test_what_a_running_attempt_has_written_is_kept_and_that_of_one_before
     (late,) = await worker.claim(worker.videos)
     await worker.release(late)
     (item,) = await worker.claim(worker.videos)
-    kept = f"work/{item.id}/{item.fencing_token}/scene.jpg"
-    for key in (kept, f"work/{late.id}/{late.fencing_token}/scene.jpg", f"work/{uuid4()}/1/scene.jpg"):
+    kept = f"{item.output_prefix}scene.jpg"
+    unknown = output_prefix(uuid4(), uuid4(), uuid4(), 1)
+    for key in (kept, f"{late.output_prefix}scene.jpg", f"{unknown}scene.jpg"):
         await put(key)
 
     assert await collect_garbage(database, store, HOUR) == 2

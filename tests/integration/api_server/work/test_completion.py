@@ -37,7 +37,7 @@ async def test_a_late_result_is_refused(rows, worker, samples, library):
 
     assert await worker.complete((item, samples.photo_result())) == []
     key = (await rows.one("SELECT key FROM contents WHERE key LIKE 'work/%'")).key
-    assert key == f"work/{item.id}/{item.fencing_token}/face.jpg"
+    assert key == f"{item.output_prefix}face.jpg"
 
 
 async def test_a_lost_lease_does_not_keep_the_rest_of_a_batch_from_its_effect(rows, worker, samples, library):

@@ -81,7 +81,7 @@ async def test_a_photo_from_claim_to_completion(work, worker, rows, samples):
     assert item.payload.Unpack(payload)
     assert payload.photo.endswith(f"/photos/{photo}")
     assert (item.attempt, item.correlation_id) == (1, "test-call")
-    assert item.output_prefix == f"work/{item.lease.work_item}/1/"
+    assert item.output_prefix == f"work/{library}/{photo}/{item.lease.work_item}/1/"
     completion = pb.Completion(lease=item.lease, result=pack(samples.photo_result()))
     response = await work.CompleteWork(pb.CompleteWorkRequest(completions=[completion]))
 

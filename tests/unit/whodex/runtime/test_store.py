@@ -67,6 +67,16 @@ async def test_deleted_bytes_are_gone_from_the_disk(store, tmp_path):
     assert _files(tmp_path) == []
 
 
+async def test_what_is_below_a_prefix_goes_with_what_is_half_written_there(store, tmp_path):
+    for key in ("work/a/1/scene", "work/a/2/scene", "work/ab/1/scene"):
+        await store.put(key, b"1")
+    (tmp_path / "objects" / "work" / "a" / "2" / "face#1").write_bytes(b"half")
+    await store.delete_below("work/a")
+    await store.delete_below("work/nothing")
+    assert [one.key async for one in store.list()] == ["work/ab/1/scene"]
+    assert not (tmp_path / "objects" / "work" / "a").exists()
+
+
 async def test_bytes_are_durable_before_their_name(store, tmp_path, monkeypatch):
     synced: list[Path] = []
     real_fsync = os.fsync
