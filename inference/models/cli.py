@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -11,7 +13,9 @@ from inference.models.manifest import EmbedderManifest, Manifest, load_manifests
 from inference.models.preparation import is_prepared, prepare
 from inference.triton.environment import prepare_environment, prepared_environment
 from inference.triton.errors import TritonEnvironmentError
+from inference.triton.repository import build_repository
 from inference.triton.runtimes import choose_runtime, chosen_runtime, verify
+from inference.triton.targets import CONTAINER_TARGETS, ContainerTarget
 from whodex.cli.output import print_error, print_line, print_table
 
 app = typer.Typer(no_args_is_help=True, help="The face models: fetch, check and show them.")
@@ -20,10 +24,15 @@ _progress = Console(stderr=True)
 
 
 @app.command("pull")
-def pull() -> None:
+def pull(
+    *,
+    server: Annotated[bool, typer.Option(help="Make the environment of the local Triton server as well.")] = True,
+) -> None:
     """Fetch the models, prepare them, and make the environment that serves them; what is there stays."""
     with _one_line_errors():
         changed = [_pull_model(manifest) for manifest in load_manifests()]
+        if not server:
+            return
         changed.append(_pull_environment())
         environment = prepared_environment()
         runtime = chosen_runtime(environment)
@@ -57,6 +66,31 @@ def list_models() -> None:
     """Show the models: licence, digest, embedding space, and whether they are prepared."""
     columns = ("Model", "Kind", "Architecture", "Licence", "SHA-256", "#Dimension", "Space", "Prepared")
     print_table(columns, [_row(manifest) for manifest in load_manifests()])
+
+
+@app.command("repository")
+def write_repository(
+    directory: Annotated[Path, typer.Argument(help="Where it goes; what is there already is replaced.")],
+    target: Annotated[ContainerTarget, typer.Option(help="What serves it in NVIDIA's image of Triton.")],
+) -> None:
+    """Write a model repository for a Triton server of your own."""
+    manifests = load_manifests()
+    _refuse_other_contents(directory, {manifest.name for manifest in manifests})
+    with _one_line_errors():
+        build_repository(directory, manifests, CONTAINER_TARGETS[target], copy=True)
+    print_line(f"{directory}: {', '.join(manifest.name for manifest in manifests)}, for {target}")
+
+
+def _refuse_other_contents(directory: Path, models: set[str]) -> None:
+    """A directory that was named by mistake must not be emptied."""
+    others = (
+        sorted(entry.name for entry in directory.iterdir() if entry.name not in models) if directory.is_dir() else []
+    )
+    if others:
+        print_error(
+            f"{directory} holds {others[0]}, which is no model of ours. Name a new directory, or an old repository."
+        )
+        raise typer.Exit(1)
 
 
 def _pull_model(manifest: Manifest) -> bool:

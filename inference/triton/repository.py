@@ -1,6 +1,5 @@
 """Builds the model repository that Triton serves, from the manifests and the prepared models."""
 
-import json
 import shutil
 from importlib import resources
 from pathlib import Path
@@ -10,6 +9,7 @@ from tritonclient.grpc import model_config_pb2
 
 from inference.models import cache, graph
 from inference.models.manifest import Manifest
+from inference.triton.targets import MODEL_FILE, Target
 
 PRIORITY_LEVELS = 3
 DEFAULT_PRIORITY = 2
@@ -18,16 +18,15 @@ QUEUE_LIMITS = {1: 64, 2: 256, 3: 256}
 QUEUE_TIMEOUT_SECONDS = 30
 """A request that has waited this long is refused: its caller has given up."""
 
-_BACKEND_FILES = ("model.py", "runtime.py")
 
-
-def build_repository(directory: Path, manifests: tuple[Manifest, ...], runtime: str) -> None:
+def build_repository(directory: Path, manifests: tuple[Manifest, ...], target: Target, *, copy: bool = False) -> None:
     """Write a model repository, in place of one that may be there.
 
     Args:
         directory: where it goes.
         manifests: the models; each must have been prepared.
-        runtime: ``openvino`` or ``onnxruntime``.
+        target: the kind of server that reads it.
+        copy: hold the networks themselves, for another machine, instead of links into the cache.
 
     Raises:
         ModelNotPreparedError: a model is not in the cache.
@@ -37,19 +36,22 @@ def build_repository(directory: Path, manifests: tuple[Manifest, ...], runtime: 
     for manifest, path in prepared:
         version = directory / manifest.name / "1"
         version.mkdir(parents=True)
-        (version / "model.onnx").symlink_to(path)
-        for name in _BACKEND_FILES:
+        network = version / MODEL_FILE
+        if copy:
+            shutil.copyfile(path, network)
+        else:
+            network.symlink_to(path)
+        for name in target.files:
             source = resources.files("inference.triton") / "backend" / name
             (version / name).write_bytes(source.read_bytes())
-        config = text_format.MessageToString(model_config(manifest, runtime))
+        config = text_format.MessageToString(model_config(manifest, target))
         (version.parent / "config.pbtxt").write_text(config)
 
 
-def model_config(manifest: Manifest, runtime: str) -> model_config_pb2.ModelConfig:
+def model_config(manifest: Manifest, target: Target) -> model_config_pb2.ModelConfig:
     """Describe a model to Triton."""
     config = model_config_pb2.ModelConfig(
         name=manifest.name,
-        backend="python",
         max_batch_size=manifest.serving.max_batch_size,
         input=[
             model_config_pb2.ModelInput(
@@ -57,19 +59,10 @@ def model_config(manifest: Manifest, runtime: str) -> model_config_pb2.ModelConf
             )
         ],
         output=[_output(manifest)],
-        instance_group=[
-            model_config_pb2.ModelInstanceGroup(count=1, kind=model_config_pb2.ModelInstanceGroup.KIND_CPU)
-        ],
         dynamic_batching=_dynamic_batching(),
-        model_warmup=[_warmup(*manifest.input.sizes[0])],
+        model_warmup=[_warmup(*shape) for shape in target.warmups(manifest)],
     )
-    parameters = {
-        "runtime": runtime,
-        "sizes": json.dumps(manifest.input.sizes),
-        "chunk_sizes": json.dumps(manifest.serving.chunk_sizes),
-    }
-    for name, value in parameters.items():
-        config.parameters[name].string_value = value
+    target.configure(config, manifest)
     return config
 
 
@@ -104,10 +97,10 @@ def _dynamic_batching() -> model_config_pb2.ModelDynamicBatching:
     )
 
 
-def _warmup(width: int, height: int) -> model_config_pb2.ModelWarmup:
+def _warmup(batch_size: int, width: int, height: int) -> model_config_pb2.ModelWarmup:
     return model_config_pb2.ModelWarmup(
-        name=f"{width}x{height}",
-        batch_size=1,
+        name=f"{batch_size}x{width}x{height}",
+        batch_size=batch_size,
         inputs={
             graph.INPUT: model_config_pb2.ModelWarmup.Input(
                 data_type=model_config_pb2.TYPE_UINT8, dims=[height, width, 3], random_data=True

@@ -9,6 +9,7 @@ from inference.models.manifest import load_manifests
 from inference.triton.environment import TritonEnvironment, prepared_environment
 from inference.triton.repository import build_repository
 from inference.triton.runtimes import choose_runtime, chosen_runtime
+from inference.triton.targets import python_target
 
 HOST = "127.0.0.1"
 EXIT_TIMEOUT_SECONDS = 5
@@ -43,7 +44,7 @@ def run(options: ServerOptions) -> None:
     environment = prepared_environment()
     manifests = load_manifests()
     runtime = chosen_runtime(environment) or choose_runtime(environment)
-    build_repository(options.repository, manifests, runtime)
+    build_repository(options.repository, manifests, python_target(runtime))
     remove_shared_memory(shared_memory_prefix(options.repository))
     command = server_command(environment, options, [manifest.name for manifest in manifests])
     os.execve(environment.server, command, environment.variables())  # noqa: S606  # that is the point: no shell
