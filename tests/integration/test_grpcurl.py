@@ -29,7 +29,7 @@ def _readme_calls() -> list[str]:
     section = README.read_text(encoding="utf-8").partition("### With grpcurl\n")[2]
     block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
     assert block, "the README's section on grpcurl has no commands"
-    return block.group(1).strip().split("\n\n")
+    return [call for call in block.group(1).strip().split("\n\n") if call.startswith("grpcurl")]
 
 
 @pytest.fixture(scope="module")

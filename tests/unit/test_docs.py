@@ -1,19 +1,28 @@
-"""What the documentation points at is there."""
+"""What the documentation points at is there, and what it shows is written in a language that a test can check."""
 
 from __future__ import annotations
 
+import ast
+import json
 import re
-from collections.abc import Iterator
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+import yaml
+from grpc_tools import protoc
+from markdown_it import MarkdownIt
 
-ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+from tests.documentation import PAGES, ROOT, Block, blocks_of, page_id
+
 SOURCES = ("api_server", "indexer", "inference", "proto", "tests", "whodex")
+BLOCKS = [block for page in PAGES for block in blocks_of(page)]
 
 _LINK = re.compile(r"\[[^\]]*\]\((?P<target>[^)\s]+)\)")
-_HEADING = re.compile(r"^#+ (?P<title>.+)$", re.MULTILINE)
 _FENCED = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 _NAMED_PAGE = re.compile(r"\bdocs/[\w/.-]+\.md\b")
 _MAKE = re.compile(r"(?:^|`)make ([a-z][a-z-]*)", re.MULTILINE)
@@ -22,7 +31,8 @@ _TARGET = re.compile(r"^([a-z][a-z-]*):", re.MULTILINE)
 
 def _anchors(page: Path) -> set[str]:
     """The headings as GitHub makes anchors of them."""
-    titles = _HEADING.findall(_FENCED.sub("", page.read_text(encoding="utf-8")))
+    tokens = MarkdownIt().parse(page.read_text(encoding="utf-8"))
+    titles = [text.content for mark, text in pairwise(tokens) if mark.type == "heading_open"]
     return {re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
@@ -36,7 +46,7 @@ def _broken_links(page: Path) -> Iterator[str]:
             yield link["target"]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize("page", PAGES, ids=page_id)
 def test_every_relative_link_resolves(page: Path):
     assert list(_broken_links(page)) == []
 
@@ -53,3 +63,52 @@ def test_every_make_target_that_is_named_is_in_the_makefile():
     named = {(page, target) for page in PAGES for target in _MAKE.findall(page.read_text(encoding="utf-8"))}
     assert {target for page, target in named if page.name == "README.md"} >= {"demo", "test", "up", "down"}
     assert [f"make {target} in {page.name}" for page, target in sorted(named) if target not in targets] == []
+
+
+def _check_sh(block: Block) -> None:
+    checked = subprocess.run(["/bin/bash", "-n"], input=block.text, capture_output=True, encoding="utf-8", check=False)
+    assert checked.returncode == 0, checked.stderr
+
+
+def _check_proto(block: Block, folder: Path) -> None:
+    """Compiles the block as a file of the contracts' package that may name all that they have."""
+    contracts = sorted((ROOT / "proto" / "whodex" / "v1").glob("*.proto"))
+    names = ["buf/validate/validate.proto", *(f"whodex/v1/{file.name}" for file in contracts)]
+    imports = "\n".join(f'import "{name}";' for name in names)
+    (folder / "block.proto").write_text(f'syntax = "proto3";\npackage whodex.v1;\n{imports}\n{block.text}')
+    image = folder / "contracts.binpb"
+    subprocess.run([sys.executable, ROOT / "proto" / "generate.py", "--image", image], check=True)
+    arguments = [
+        "protoc",
+        f"--proto_path={folder}",
+        f"--descriptor_set_in={image}",
+        f"--descriptor_set_out={folder}/out",
+    ]
+    assert protoc.main([*arguments, "block.proto"]) == 0
+
+
+CHECKS: dict[str, Callable[[Block], object]] = {
+    "sh": _check_sh,
+    "python": lambda block: ast.parse(block.text),
+    "json": lambda block: json.loads(block.text),
+    "toml": lambda block: tomllib.loads(block.text),
+    "yaml": lambda block: list(yaml.safe_load_all(block.text)),
+    # Output: compared with the command's above it when the blocks run, see tests/integration/test_docs.py.
+    "text": lambda block: block.text,
+}
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: f"{block.place}-{block.language}")
+def test_every_block_says_its_language_and_is_written_in_it(block: Block, tmp_path: Path):
+    if block.language == "proto":
+        _check_proto(block, tmp_path)
+    else:
+        assert block.language in CHECKS, f"{block.place}: a block needs one of {sorted(CHECKS)} or proto"
+        CHECKS[block.language](block)
+
+
+def test_a_block_that_does_not_run_says_why():
+    unknown = [block.place for block in BLOCKS if not block.attributes.keys() <= {"no-run", "needs"}]
+    reasons = {block.place: block.attributes["no-run"] for block in BLOCKS if "no-run" in block.attributes}
+    assert unknown == []
+    assert {place: reason for place, reason in reasons.items() if len(reason.split()) < 3} == {}
