@@ -84,8 +84,8 @@ async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     async with (
         contextlib.aclosing(database),
         _listening(hub),
-        internal_channel(settings.indexer_address, token) as to_indexer,
-        internal_channel(settings.analysis_address, token) as to_analysis,
+        internal_channel(settings.indexer_address, token, settings.mesh) as to_indexer,
+        internal_channel(settings.analysis_address, token, settings.mesh) as to_analysis,
     ):
         yield Resources(
             database,
@@ -145,6 +145,8 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
         ],
         Authenticator(parts.database, settings.admin_key),
         on_drain=parts.hub.stop,
+        tls=settings.api_tls,
+        allow_plaintext=settings.allow_plaintext,
     )
 
 
@@ -168,6 +170,8 @@ def internal_listener(settings: ServerSettings, parts: Resources) -> Listener:
         ],
         internal_credential(settings.internal_token),
         on_drain=parts.hub.stop,
+        tls=settings.mesh,
+        allow_plaintext=settings.allow_plaintext,
     )
 
 

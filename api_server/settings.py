@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Self
 
-from whodex.runtime.settings import Address, Secret, Settings
+from pydantic import PrivateAttr, model_validator
+
+from whodex.runtime.settings import Address, Secret
+from whodex.runtime.tls import MeshSettings, Tls, read_tls
 
 
-class ServerSettings(Settings):
+class ServerSettings(MeshSettings):
     """A field `api_listen` is read from WHODEX_API_LISTEN."""
 
     database_url: Secret
@@ -25,3 +29,24 @@ class ServerSettings(Settings):
     # Sample media for the smoke test: a picture with one face, and an MP4 in which the same person appears.
     smoke_photo: Path | None = None
     smoke_video: Path | None = None
+    # TLS for clients: the certificate and its key, or neither. With a CA each client has to show a certificate of it.
+    api_tls_certificate: Path | None = None
+    api_tls_key: Path | None = None
+    api_tls_client_ca: Path | None = None
+    _api_tls: Tls | None = PrivateAttr(None)
+
+    @model_validator(mode="after")
+    def _read_api_tls(self) -> Self:
+        files = {
+            "WHODEX_API_TLS_CERTIFICATE": self.api_tls_certificate,
+            "WHODEX_API_TLS_KEY": self.api_tls_key,
+        }
+        if self.api_tls_client_ca is not None:
+            files["WHODEX_API_TLS_CLIENT_CA"] = self.api_tls_client_ca
+        self._api_tls = read_tls(files)
+        return self
+
+    @property
+    def api_tls(self) -> Tls | None:
+        """TLS of the public API; None: it speaks plaintext."""
+        return self._api_tls

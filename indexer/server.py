@@ -57,13 +57,21 @@ async def following(settings: IndexerSettings) -> AsyncIterator[Listener]:
     async with contextlib.AsyncExitStack() as stack:
         snapshots = stack.enter_context(SnapshotStore.opened(settings.index_dir))
         pool = await stack.enter_async_context(SearchPool(_cores()))
-        channel = await stack.enter_async_context(internal_channel(settings.internal_address, token.get_secret_value()))
+        channel = await stack.enter_async_context(
+            internal_channel(settings.internal_address, token.get_secret_value(), settings.mesh)
+        )
         replica = Replica(_index_of(await asyncio.to_thread(snapshots.load_newest)))
         follower = FeedFollower(EmbeddingFeedServiceStub(channel), replica)
         servicer = IndexServicer(replica, follower, pool, snapshots)
         service = Service(SERVICE_NAME, add_IndexServiceServicer_to_server, servicer, [follower.check])
         async with _running(follower):
-            yield Listener(settings.indexer_listen, [service], internal_credential(token))
+            yield Listener(
+                settings.indexer_listen,
+                [service],
+                internal_credential(token),
+                tls=settings.mesh,
+                allow_plaintext=settings.allow_plaintext,
+            )
         if replica.current is not None:
             await asyncio.to_thread(_write_last, snapshots, replica.current.image())
 

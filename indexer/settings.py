@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whodex.runtime.settings import Address, Secret, Settings
+from whodex.runtime.settings import Address, Secret
+from whodex.runtime.tls import MeshSettings
 
 
-class IndexerSettings(Settings):
+class IndexerSettings(MeshSettings):
     """Each field is read from an environment variable, WHODEX_ and its name in capitals.
 
     Attributes:

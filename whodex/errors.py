@@ -25,6 +25,7 @@ from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
 
+from whodex.handshake import explain_handshake
 from whodex.v1 import error_reason_pb2
 from whodex.v1.error_reason_pb2 import ErrorReason
 
@@ -197,6 +198,8 @@ def from_rpc_error(error: grpc.RpcError) -> WhodexError:
     # A sync RpcError is a grpc.Call as well, an aio one has the same three methods; neither says so in its type.
     status = rpc_status.from_call(cast("grpc.Call", error))
     if status is None:
+        if kind is UnavailableError and (advice := explain_handshake(message)):
+            return kind(advice, reason=error_reason_pb2.ERROR_REASON_TLS_HANDSHAKE_FAILED)
         return kind(message, reason=_REASON_BY_CODE.get(code, error_reason_pb2.ERROR_REASON_UNSPECIFIED))
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()

@@ -61,7 +61,13 @@ async def run(settings: SchedulerSettings) -> None:
 
 def _health_listener(settings: SchedulerSettings, database: Database, doorbell: Doorbell) -> Listener:
     checks = [database.check, doorbell.check]
-    return Listener(settings.scheduler_health_listen, [Service("scheduler", _no_methods, None, checks)], _nobody)
+    return Listener(
+        settings.scheduler_health_listen,
+        [Service("scheduler", _no_methods, None, checks)],
+        _nobody,
+        tls=settings.mesh,
+        allow_plaintext=settings.allow_plaintext,
+    )
 
 
 def _no_methods(servicer: None, server: grpc.aio.Server) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from whodex.runtime.settings import Address, Secret, Settings
+from whodex.runtime.settings import Address, Secret
+from whodex.runtime.tls import MeshSettings
 
 
-class SchedulerSettings(Settings):
+class SchedulerSettings(MeshSettings):
     """A field `broker_url` is read from WHODEX_BROKER_URL."""
 
     database_url: Secret

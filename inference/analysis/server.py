@@ -28,7 +28,7 @@ def main() -> None:
 
 
 async def _run(settings: AnalysisSettings) -> None:
-    async with TritonThreads(settings.triton_address) as threads:
+    async with TritonThreads(settings.triton_address, settings.triton_ca) as threads:
         await serve([listener(settings, threads)])
 
 
@@ -44,7 +44,13 @@ def listener(settings: AnalysisSettings, threads: TritonThreads) -> Listener:
         FaceAnalysisServicer(analyze, EMBEDDER.space),
         [threads.check],
     )
-    return Listener(settings.analysis_listen, [service], internal_credential(settings.internal_token))
+    return Listener(
+        settings.analysis_listen,
+        [service],
+        internal_credential(settings.internal_token),
+        tls=settings.mesh,
+        allow_plaintext=settings.allow_plaintext,
+    )
 
 
 def _analyzer(client: TritonClient) -> FaceAnalyzer:

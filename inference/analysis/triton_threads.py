@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -23,10 +24,12 @@ class TritonThreads:
 
     Args:
         address: host:port of Triton's gRPC.
+        ca: see `TritonClient`.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, ca: Path | None = None) -> None:
         self._address = address
+        self._ca = ca
         self._local = threading.local()
         self._executor = ThreadPoolExecutor(THREADS, "triton", initializer=self._connect)
 
@@ -49,4 +52,4 @@ class TritonThreads:
         await asyncio.to_thread(self._executor.shutdown, cancel_futures=True)
 
     def _connect(self) -> None:
-        self._local.client = TritonClient(self._address)
+        self._local.client = TritonClient(self._address, ca=self._ca)

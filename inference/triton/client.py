@@ -3,6 +3,7 @@
 import enum
 import os
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 import tritonclient.grpc as triton
@@ -21,7 +22,7 @@ from inference.triton.errors import (
     TritonUnavailableError,
 )
 from inference.triton.suppression import suppress_overlapping
-from whodex.runtime.channel import DIRECT
+from whodex.runtime.channel_options import DIRECT
 
 DETECTOR = load_detector()
 EMBEDDER = load_embedder()
@@ -61,11 +62,13 @@ class TritonClient:
 
     Args:
         address: ``host:port`` of Triton's gRPC endpoint.
+        ca: PEM file of who signs Triton's certificate; None: it speaks plaintext.
         deadline_seconds: how long one request may take, queueing included.
     """
 
-    def __init__(self, address: str, *, deadline_seconds: float = 30.0) -> None:
+    def __init__(self, address: str, *, ca: Path | None = None, deadline_seconds: float = 30.0) -> None:
         self._address = address
+        self._ca = ca
         self._deadline_seconds = deadline_seconds
         self._connection: triton.InferenceServerClient | None = None
         self._connection_pid = 0
@@ -139,7 +142,12 @@ class TritonClient:
     def _connect(self) -> triton.InferenceServerClient:
         """The channel of this process: a channel that crosses a fork never answers."""
         if self._connection is None or self._connection_pid != os.getpid():
-            self._connection = triton.InferenceServerClient(self._address, channel_args=_CHANNEL_ARGS)
+            self._connection = triton.InferenceServerClient(
+                self._address,
+                ssl=self._ca is not None,
+                root_certificates=None if self._ca is None else str(self._ca),
+                channel_args=_CHANNEL_ARGS,
+            )
             self._connection_pid = os.getpid()
         return self._connection
 

@@ -61,7 +61,8 @@ class WorkerContext:
     def work(self) -> work_service_pb2_grpc.WorkServiceStub:
         """The api_server's WorkService."""
         token = self.settings.internal_token.get_secret_value()
-        channel = internal_channel_sync(self.settings.internal_address, token, service_config=_SERVICE_CONFIG)
+        settings = self.settings
+        channel = internal_channel_sync(settings.internal_address, token, settings.mesh, service_config=_SERVICE_CONFIG)
         return work_service_pb2_grpc.WorkServiceStub(self._stack.enter_context(channel))
 
     @cached_property
@@ -72,7 +73,7 @@ class WorkerContext:
     @cached_property
     def triton(self) -> TritonClient:
         """The models."""
-        return TritonClient(self.settings.triton_address)
+        return TritonClient(self.settings.triton_address, ca=self.settings.triton_ca)
 
     @cached_property
     def store(self) -> ObjectStore:

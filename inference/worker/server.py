@@ -23,6 +23,7 @@ from inference.worker.settings import WorkerSettings
 from inference.worker.startup import StartupError, check_broker, validate
 from whodex.runtime.log import configure_logging, get_logger
 from whodex.runtime.settings import load_settings
+from whodex.runtime.tls import CERTIFICATES_SERVICE, AddressError, bind
 
 HEALTH_INTERVAL_SECONDS = 5.0
 STARTING_INTERVAL_SECONDS = 0.2
@@ -47,7 +48,7 @@ def main() -> None:
 
 
 def _supervise(settings: WorkerSettings, queues: str, processes: int) -> int:
-    with opened_pipes() as pipes, _health_server(settings.worker_health_listen) as health_servicer:
+    with opened_pipes() as pipes, _health_server(settings) as health_servicer:
         celery = subprocess.Popen(
             [sys.executable, "-P", "-m", "inference.worker.celery_child", queues, str(processes)],
             env={**os.environ, **pipes.environment},
@@ -73,6 +74,8 @@ def _watch(
     """Keeps the health true until Celery ends: SERVING while it consumes and the broker answers."""
     known: str | None = "Celery is starting"
     while True:
+        if settings.mesh is not None:
+            servicer.set(CERTIFICATES_SERVICE, _NOT_SERVING if settings.mesh.certificates.problem() else _SERVING)
         problem = _problem(settings, pipes)
         if problem != known:
             _log.info("health changed", problem=problem)
@@ -95,12 +98,15 @@ def _problem(settings: WorkerSettings, pipes: ParentEnds) -> str | None:
 
 
 @contextmanager
-def _health_server(address: str) -> Iterator[health.HealthServicer]:
+def _health_server(settings: WorkerSettings) -> Iterator[health.HealthServicer]:
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     servicer = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
     servicer.set("", _NOT_SERVING)
-    server.add_insecure_port(address)
+    try:
+        bind(server, settings.worker_health_listen, settings.mesh, allow_plaintext=settings.allow_plaintext)
+    except AddressError as error:
+        sys.exit(f"worker does not start: {error}")
     server.start()
     try:
         yield servicer

@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import os
 import socket
+from pathlib import Path
 
-from whodex.runtime.settings import Address, Secret, Settings
+from whodex.runtime.settings import Address, Secret
+from whodex.runtime.tls import MeshSettings
 
 
-class WorkerSettings(Settings):
+class WorkerSettings(MeshSettings):
     """What a worker needs to know of its surroundings."""
 
     broker_url: Secret
     internal_address: Address
     internal_token: Secret
     triton_address: Address
+    # PEM; who signs the certificate of Triton; None: Triton speaks plaintext.
+    triton_ca: Path | None = None
     store_url: str
     # Where gRPC health answers.
     worker_health_listen: Address = "127.0.0.1:0"

@@ -11,7 +11,8 @@ from indexer.settings import IndexerSettings
 from inference.analysis.settings import AnalysisSettings
 from inference.worker.settings import WorkerSettings
 from whodex.runtime.settings import Settings
-from whodex.stack.parts import PORT_NAMES, Part, all_parts
+from whodex.stack.certificates import StackTls
+from whodex.stack.parts import MESH_PARTS, PORT_NAMES, Part, all_parts
 from whodex.stack.state import Secrets, StateDirectory
 
 READERS: dict[str, type[Settings]] = {
@@ -25,12 +26,15 @@ READERS: dict[str, type[Settings]] = {
 }
 
 
-@pytest.fixture
-def parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
+@pytest.fixture(params=[False, True], ids=["plaintext", "TLS"])
+def parts(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Part]:
     monkeypatch.delenv("WHODEX_STATE_DIR", raising=False)
     ports = {name: 7700 + offset for offset, name in enumerate(PORT_NAMES)}
     state = StateDirectory(tmp_path)
-    return {part.name: part for part in all_parts(state, ports, Secrets())}
+    tls = StackTls.of(state) if request.param else None
+    if tls is not None:
+        tls.issue(MESH_PARTS)
+    return {part.name: part for part in all_parts(state, ports, Secrets(), tls)}
 
 
 @pytest.mark.parametrize("name", READERS)

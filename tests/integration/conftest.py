@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,10 +73,17 @@ def run_whodex(*arguments: str | Path, state_dir: Path) -> subprocess.CompletedP
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with every real part, and an empty default library at first."""
-    state = StateDirectory(tmp_path_factory.mktemp("stack") / "state")
+    with started_stack(tmp_path_factory.mktemp("stack")) as started:
+        yield started
+
+
+@contextmanager
+def started_stack(folder: Path, *options: str) -> Iterator[Stack]:
+    """Starts a stack with `up`'s options, and stops it again."""
+    state = StateDirectory(folder / "state")
     output = state.root.with_name("up.log")
     with output.open("w") as log:
-        up = subprocess.Popen([*UP, "--state-dir", state.root], stdout=log, stderr=subprocess.STDOUT)
+        up = subprocess.Popen([*UP, "--state-dir", state.root, *options], stdout=log, stderr=subprocess.STDOUT)
     if not _became_ready(state, up):
         pytest.exit(f"The stack did not start.\n{output.read_text()}", returncode=1)
     connection, record = state.connection(), state.record()

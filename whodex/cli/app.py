@@ -36,7 +36,7 @@ app.command("doctor")(doctor.doctor)
 def choose_target(
     context: typer.Context,
     address: Annotated[
-        str | None, typer.Option(help="host:port of the server. Default: WHODEX_ADDRESS, else the local stack.")
+        str | None, typer.Option(help="host:port or https://host:port. Default: WHODEX_ADDRESS, else the local stack.")
     ] = None,
     library: Annotated[
         str | None, typer.Option(help="Id or resource name. Default: WHODEX_LIBRARY, else the local stack's.")

@@ -62,8 +62,10 @@ def examine(target: Target) -> Iterator[Finding]:
         return
     with client:
         found = client.configuration
-        yield Finding("configuration", True, f"{found.address}, from {found.source}")
-        with open_channel(found.address) as channel:
+        yield Finding(
+            "configuration", True, f"{found.address}, from {found.source}, {'by TLS' if found.tls else 'in plaintext'}"
+        )
+        with open_channel(found.address, found.tls) as channel:
             health = health_pb2_grpc.HealthStub(channel)
             reachable = _check_address(health, found.address)
             yield reachable

@@ -22,11 +22,13 @@ class Client:
     Safe to use from several threads. Close it, or use it in a `with` statement. After a fork, make a new one.
 
     Args:
-        address: host:port; else `WHODEX_ADDRESS`, else what the local stack left in its state directory.
+        address: host:port, `https://host:port` or `http://host:port`; else `WHODEX_ADDRESS`, else what the local stack
+            left in its state directory.
         library: `libraries/{library}`; else `WHODEX_LIBRARY`, else the local stack's default library.
         api_key: the secret of a key of that library; else `WHODEX_API_KEY`, else the local stack's.
         admin_key: for libraries and operations; else `WHODEX_ADMIN_KEY`, else the local stack's.
         state_dir: of the local stack; else `WHODEX_STATE_DIR`, else `./.whodex`.
+        tls_ca: PEM file of who signs the server's certificate; else `WHODEX_TLS_CA`, else the known authorities.
         timeout_seconds: the deadline of each call that brings none of its own.
 
     Attributes:
@@ -39,7 +41,7 @@ class Client:
         operations: tasks and the smoke test.
 
     Raises:
-        ConfigurationError: nothing says where the server is.
+        ConfigurationError: nothing says where the server is, or a file of TLS cannot be used.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first by keyword, and each with a default
@@ -50,12 +52,18 @@ class Client:
         api_key: str | None = None,
         admin_key: str | None = None,
         state_dir: str | os.PathLike[str] | None = None,
+        tls_ca: str | os.PathLike[str] | None = None,
         timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         self.configuration = find_configuration(
-            address=address, library=library, api_key=api_key, admin_key=admin_key, state_dir=state_dir
+            address=address,
+            library=library,
+            api_key=api_key,
+            admin_key=admin_key,
+            state_dir=state_dir,
+            tls_ca=tls_ca,
         )
-        self._channel = open_channel(self.configuration.address)
+        self._channel = open_channel(self.configuration.address, self.configuration.tls)
         self._tenant = self._connect(self.configuration.api_key, timeout_seconds)
         operator = self._connect(self.configuration.admin_key or self.configuration.api_key, timeout_seconds)
         self.people = People(self._tenant)

@@ -11,30 +11,36 @@ from whodex.client.configuration import (
     ADMIN_KEY_VARIABLE,
     API_KEY_VARIABLE,
     LIBRARY_VARIABLE,
-    ConfigurationError,
 )
+from whodex.client.errors import ConfigurationError
 from whodex.client.service_config import service_config
+from whodex.client.transport import LOOPBACK_HOSTS, ClientTls
 from whodex.errors import from_rpc_error
-from whodex.runtime.channel import CHANNEL_OPTIONS, DIRECT
+from whodex.runtime.channel_options import CHANNEL_OPTIONS, DIRECT
 
 RequestT = TypeVar("RequestT")
 ResponseT = TypeVar("ResponseT")
 
-LOOPBACK_HOSTS = ("127.", "localhost:", "[::1]:")
 # The slowest line that an upload's deadline has patience for: 1 Mbit/s.
 SLOWEST_BYTES_PER_SECOND = 125_000
 
 
-def open_channel(address: str) -> grpc.Channel:
+def open_channel(address: str, tls: ClientTls | None = None) -> grpc.Channel:
     """A channel to the public API.
 
     Args:
         address: host:port.
+        tls: None: plaintext.
+
+    Raises:
+        ConfigurationError: a file of TLS cannot be used.
     """
     options: list[tuple[str, Any]] = [*CHANNEL_OPTIONS, ("grpc.service_config", service_config())]
     if address.startswith(LOOPBACK_HOSTS):
         options.append(DIRECT)
-    return grpc.insecure_channel(address, options=options)
+    if tls is None:
+        return grpc.insecure_channel(address, options=options)
+    return grpc.secure_channel(address, tls.credentials(), options=options)
 
 
 class Connection:

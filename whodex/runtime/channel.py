@@ -2,49 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 import grpc
 import grpc.aio
 
+from whodex.runtime.certificates import CertificateSet
+from whodex.runtime.channel_options import CHANNEL_OPTIONS, DIRECT
 from whodex.runtime.log import CORRELATION_METADATA_KEY, current_correlation_id
+from whodex.runtime.renewed_channel import RenewedChannel, RenewedSyncChannel
+from whodex.runtime.tls import Tls
 
-# The largest message: two pictures of 32 MiB in one VerifyFaces, and what goes around them.
-MAX_MESSAGE_BYTES = 66 * 1024 * 1024
 DEFAULT_DEADLINE_SECONDS = 30.0
-
-CHANNEL_OPTIONS: Sequence[tuple[str, Any]] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-    # A peer that vanished without a word is noticed, also between calls of a stream.
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 5_000),
-    # After a restart of the peer, try again soon.
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-)
-# A proxy of the environment stands for the way out: never for the one to this machine, or between our own services.
-DIRECT: tuple[str, Any] = ("grpc.enable_http_proxy", 0)
 _INTERNAL_OPTIONS = (*CHANNEL_OPTIONS, DIRECT)
 
 
-def internal_channel(address: str, token: str) -> grpc.aio.Channel:
-    """An asyncio channel to one of our services. Unary calls without a timeout get the default deadline."""
-    return grpc.aio.insecure_channel(address, options=_INTERNAL_OPTIONS, interceptors=_aio_interceptors(token))
+def internal_channel(address: str, token: str, tls: Tls | None = None) -> grpc.aio.Channel:
+    """An asyncio channel to one of our services. Unary calls without a timeout get the default deadline.
+
+    Args:
+        address: host:port.
+        token: the internal credential.
+        tls: what both sides prove themselves by; None: plaintext.
+    """
+    interceptors = _aio_interceptors(token)
+    if tls is None:
+        return grpc.aio.insecure_channel(address, options=_INTERNAL_OPTIONS, interceptors=interceptors)
+
+    def secure(certificates: CertificateSet) -> grpc.aio.Channel:
+        credentials = channel_credentials(certificates)
+        return grpc.aio.secure_channel(address, credentials, options=_INTERNAL_OPTIONS, interceptors=interceptors)
+
+    # Stubs, which are all that uses it, find what they need.
+    return cast("grpc.aio.Channel", RenewedChannel(tls.certificates, secure))
 
 
-def internal_channel_sync(address: str, token: str, *, service_config: str = "{}") -> grpc.Channel:
+def internal_channel_sync(
+    address: str, token: str, tls: Tls | None = None, *, service_config: str = "{}"
+) -> grpc.Channel:
     """The same for synchronous code. Make it after a fork, never before.
 
     Args:
         address: host:port.
         token: the internal credential.
+        tls: what both sides prove themselves by; None: plaintext.
         service_config: gRPC's, as JSON: which methods are retried, and when.
     """
     options = [*_INTERNAL_OPTIONS, ("grpc.service_config", service_config)]
-    channel = grpc.insecure_channel(address, options=options)
-    return grpc.intercept_channel(channel, _SyncInterceptor(token))
+    interceptor = _SyncInterceptor(token)
+    if tls is None:
+        return grpc.intercept_channel(grpc.insecure_channel(address, options=options), interceptor)
+
+    def secure(certificates: CertificateSet) -> grpc.Channel:
+        channel = grpc.secure_channel(address, channel_credentials(certificates), options=options)
+        return grpc.intercept_channel(channel, interceptor)
+
+    return cast("grpc.Channel", RenewedSyncChannel(tls.certificates, secure))
+
+
+def channel_credentials(certificates: CertificateSet) -> grpc.ChannelCredentials:
+    """What a client of our services proves itself by. The server's name has to be in its certificate."""
+    return grpc.ssl_channel_credentials(certificates.authorities, certificates.key, certificates.chain)
 
 
 def _metadata(

@@ -26,6 +26,7 @@ from whodex.errors import (
     to_status,
 )
 from whodex.runtime.log import CORRELATION_METADATA_KEY, correlation_id, current_correlation_id, get_logger
+from whodex.runtime.tls import Tls
 from whodex.v1 import error_reason_pb2
 
 DEFAULT_DEADLINE_SECONDS = 60.0
@@ -53,8 +54,9 @@ def remaining_seconds(context: grpc.aio.ServicerContext[Any, Any]) -> float:
 class CallInterceptor(grpc.aio.ServerInterceptor):
     """Wraps every method. One class, since the order of its steps is one decision."""
 
-    def __init__(self, authenticate: Authenticate) -> None:
+    def __init__(self, authenticate: Authenticate, tls: Tls | None = None) -> None:
         self._authenticate = authenticate
+        self._tls = tls
 
     async def intercept_service(
         self,
@@ -67,7 +69,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         if handler is None or method.startswith(_OPEN_METHODS):
             return handler
         metadata = dict(handler_call_details.invocation_metadata)
-        call = _Call(method, metadata)
+        call = _Call(method, metadata, self._tls)
         try:
             # Here, and not in the handler: no byte of the request of a stranger is read.
             call.caller = await self._authenticate(method, metadata)
@@ -81,9 +83,10 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
 
 
 class _Call:
-    def __init__(self, method: str, metadata: Mapping[str, str | bytes]) -> None:
+    def __init__(self, method: str, metadata: Mapping[str, str | bytes], tls: Tls | None) -> None:
         self._method = method
         self._metadata = metadata
+        self._tls = tls
         self.caller: Any = None
 
     def refuse_with(self, error: Exception) -> Any:
@@ -97,7 +100,7 @@ class _Call:
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
             with self._bound():
                 try:
-                    _caller.set(self.caller)
+                    self._enter(context)
                     # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result. An upload
                     # takes as long as its bytes; keepalive notices a client that is gone.
                     unlimited = request_streaming and context.time_remaining() is None
@@ -112,13 +115,18 @@ class _Call:
         async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
             with self._bound():
                 try:
-                    _caller.set(self.caller)
+                    self._enter(context)
                     async for response in behaviour(_validated(request, streaming=request_streaming), context):
                         yield response
                 except Exception as error:  # noqa: BLE001 - as above
                     await self._abort(context, error)
 
         return stream
+
+    def _enter(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        if self._tls is not None:
+            self._tls.admit(context)
+        _caller.set(self.caller)
 
     def _bound(self) -> Any:
         offered = self._metadata.get(CORRELATION_METADATA_KEY)

@@ -14,9 +14,10 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from whodex.runtime.channel import MAX_MESSAGE_BYTES
+from whodex.runtime.channel_options import MAX_MESSAGE_BYTES
 from whodex.runtime.interceptors import Authenticate, CallInterceptor
 from whodex.runtime.log import get_logger
+from whodex.runtime.tls import CERTIFICATES_SERVICE, AddressError, Tls, bind
 
 # Raises when a dependency is away; the message says which and why.
 HealthCheck = Callable[[], Awaitable[None]]
@@ -60,10 +61,10 @@ class Listener:
     authenticate: Authenticate
     # Called when the server is about to stop: streams that would wait for ever must end now.
     on_drain: Callable[[], None] = lambda: None
-
-
-class AddressError(Exception):
-    """An address is in use, or not one of this machine; the message says which."""
+    # None: plaintext.
+    tls: Tls | None = None
+    # Plaintext beyond loopback, where something else encrypts.
+    allow_plaintext: bool = False
 
 
 async def serve(listeners: Sequence[Listener]) -> None:
@@ -86,21 +87,21 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     """Runs one listener; yields its port, which the system picks when the address says 0.
 
     Raises:
-        AddressError: the address cannot be bound.
+        AddressError: the address cannot be bound, or must not be without TLS.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor(listener.authenticate)], options=_OPTIONS)
+    server = grpc.aio.server(interceptors=[CallInterceptor(listener.authenticate, listener.tls)], options=_OPTIONS)
     for service in listener.services:
         service.add(service.servicer, server)
     health_servicer = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     names = [service.name for service in listener.services]
     reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
-    port = _bind(server, listener.address)
+    port = bind(server, listener.address, listener.tls, allow_plaintext=listener.allow_plaintext)
     await server.start()
     for name in ("", *names):
         await health_servicer.set(name, _NOT_SERVING)
-    watcher = asyncio.create_task(_watch_health(health_servicer, listener.services))
-    _log.info("serving", address=listener.address, port=port, services=names)
+    watcher = asyncio.create_task(_watch_health(health_servicer, listener))
+    _log.info("serving", address=listener.address, port=port, services=names, tls=listener.tls is not None)
     try:
         yield port
     finally:
@@ -112,22 +113,17 @@ async def running(listener: Listener) -> AsyncIterator[int]:
         _log.info("stopped", address=listener.address)
 
 
-def _bind(server: grpc.aio.Server, address: str) -> int:
-    try:
-        return server.add_insecure_port(address)
-    except RuntimeError as error:
-        raise AddressError(f"{address} cannot be bound: is another server running there?") from error
-
-
-async def _watch_health(servicer: health.aio.HealthServicer, services: Sequence[Service]) -> None:
+async def _watch_health(servicer: health.aio.HealthServicer, listener: Listener) -> None:
     problems: Mapping[str, str | None] = {}
     while True:
-        found = {service.name: await _problem(service.checks) for service in services}
+        found = {service.name: await _problem(service.checks) for service in listener.services}
+        everything = all(problem is None for problem in found.values())
+        if listener.tls is not None:
+            found[CERTIFICATES_SERVICE] = listener.tls.certificates.problem()
         for name, problem in found.items():
             if name not in problems or problems[name] != problem:
                 _log.info("health changed", of=name, problem=problem)
                 await servicer.set(name, _SERVING if problem is None else _NOT_SERVING)
-        everything = all(problem is None for problem in found.values())
         await servicer.set("", _SERVING if everything else _NOT_SERVING)
         problems = found
         await asyncio.sleep(HEALTH_INTERVAL_SECONDS)

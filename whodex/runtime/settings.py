@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import SecretStr, StringConstraints, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -16,7 +16,7 @@ Secret = Annotated[SecretStr, StringConstraints(min_length=16)]
 class Settings(BaseSettings):
     """The base of each process's settings; a field `triton_address` is read from WHODEX_TRITON_ADDRESS."""
 
-    model_config = SettingsConfigDict(env_prefix="WHODEX_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="WHODEX_", frozen=True, extra="ignore", env_ignore_empty=True)
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -27,5 +27,11 @@ def load_settings(kind: type[SettingsT]) -> SettingsT:
     try:
         return kind()
     except ValidationError as error:
-        problems = ", ".join(f"WHODEX_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors())
+        problems = ", ".join(map(_line, error.errors()))
         sys.exit(f"cannot start: {problems}")
+
+
+def _line(problem: Any) -> str:
+    message = problem["msg"].removeprefix("Value error, ")
+    # What concerns several settings names them itself.
+    return f"WHODEX_{str(problem['loc'][0]).upper()}: {message}" if problem["loc"] else message

@@ -34,15 +34,16 @@ def up(
     state_dir: StateDirOption = None,
     *,
     detach: Annotated[bool, typer.Option("--detach", help="Return once the stack is ready.")] = False,
+    tls: Annotated[bool, typer.Option("--tls", help="With TLS for clients, and mutual TLS among the parts.")] = False,
 ) -> None:
     """Start the local stack, and keep it running until Ctrl-C."""
     state = StateDirectory.locate(state_dir)
     progress = Progress(sys.stdout, state)
     try:
         if detach:
-            detached.start(state, progress.show)
+            detached.start(state, progress.show, encrypted=tls)
         else:
-            run(state, progress.show)
+            run(state, progress.show, encrypted=tls)
     except StackError as error:
         _explain(error, state)
         raise typer.Exit(1) from error

@@ -16,12 +16,13 @@ OUTPUT = "supervisor"
 ERRORS = "supervisor.errors"
 
 
-def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None:
+def start(state: StateDirectory, observe: Callable[[StackRecord], None], *, encrypted: bool = False) -> None:
     """Starts `whodex up` in a session of its own and returns once the stack is ready.
 
     Args:
         state: the directory that holds the stack's data.
         observe: sees the record after each change.
+        encrypted: the parts speak TLS.
 
     Raises:
         AlreadyRunningError: another supervisor holds the directory.
@@ -30,9 +31,10 @@ def start(state: StateDirectory, observe: Callable[[StackRecord], None]) -> None
     state.create()
     # The background process would find that out too, but not before its output has replaced the running one's.
     state.refuse_if_running()
+    command = [sys.executable, "-m", "whodex.stack", "up", "--state-dir", str(state.root)]
     with state.log(OUTPUT).open("w") as output, state.log(ERRORS).open("w") as errors:
         supervisor = subprocess.Popen(
-            [sys.executable, "-m", "whodex.stack", "up", "--state-dir", state.root],
+            [*command, "--tls"] if encrypted else command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=errors,

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from whodex.stack import postgres, probes, smoke_media, valkey
+from whodex.stack.certificates import StackTls
 from whodex.stack.ports import LOOPBACK
 from whodex.stack.probes import Probe
 from whodex.stack.state import Secrets, StateDirectory
@@ -30,6 +31,16 @@ PORT_NAMES = (
     "postgres",
     "valkey",
 )
+# Those that speak gRPC with each other, or are asked how they are.
+MESH_PARTS = ("api_server", "scheduler", "indexer", "analysis", "photo_worker", "video_worker")
+_MESH = (
+    "WHODEX_MESH_CERTIFICATE",
+    "WHODEX_MESH_KEY",
+    "WHODEX_MESH_CA",
+    "WHODEX_MESH_PEERS",
+    "WHODEX_ALLOW_PLAINTEXT",
+)
+_API_TLS = ("WHODEX_API_TLS_CERTIFICATE", "WHODEX_API_TLS_KEY", "WHODEX_API_TLS_CLIENT_CA")
 
 
 @dataclass(frozen=True)
@@ -82,16 +93,27 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
         "WHODEX_ADMIN_KEY": secrets.admin_key,
         "WHODEX_SMOKE_PHOTO": str(smoke_media.photo_path()),
         "WHODEX_SMOKE_VIDEO": str(smoke_media.clip_path()),
+        # Not set, whatever the environment says: in a stack with TLS each part has files of its own.
+        **dict.fromkeys((*_MESH, *_API_TLS, "WHODEX_TRITON_CA"), ""),
     }
 
 
-def all_parts(state: StateDirectory, ports: Mapping[str, int], secrets: Secrets) -> list[Part]:
-    """The whole stack, in the order in which it is shown."""
+def all_parts(
+    state: StateDirectory, ports: Mapping[str, int], secrets: Secrets, tls: StackTls | None = None
+) -> list[Part]:
+    """The whole stack, in the order in which it is shown.
+
+    Args:
+        state: the directory that holds its data.
+        ports: of each of `PORT_NAMES`.
+        secrets: what the parts prove themselves with.
+        tls: the certificates; None: the parts speak plaintext.
+    """
     settings = service_settings(state, ports, secrets)
     return [
         *_foundations(state, ports, secrets, settings),
-        *_services(ports, settings),
-        *_workers(ports, settings),
+        *_services(ports, settings, tls),
+        *_workers(ports, settings, tls),
     ]
 
 
@@ -132,7 +154,7 @@ def _foundations(
     ]
 
 
-def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part]:
+def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackTls | None) -> list[Part]:
     return [
         Part(
             name="smoke_media",
@@ -151,8 +173,8 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Par
             name="api_server",
             command=_module("api_server"),
             # Search is among the public services, and needs the indexer, which needs the internal ones.
-            probe=probes.grpc_health(ports["internal"]),
-            final_probe=probes.grpc_health(ports["api"]),
+            probe=_mesh_health(ports["internal"], tls),
+            final_probe=probes.grpc_health(ports["api"], tls.public_probe if tls else None),
             environment=_environment(
                 settings,
                 "WHODEX_DATABASE_URL",
@@ -165,64 +187,81 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Par
                 "WHODEX_ADMIN_KEY",
                 "WHODEX_SMOKE_PHOTO",
                 "WHODEX_SMOKE_VIDEO",
-            ),
+                *_MESH,
+                *_API_TLS,
+            )
+            | _mesh(tls, "api_server", "indexer", "photo_worker", "video_worker")
+            | (tls.public_settings() if tls else {}),
             after=("migrations",),
             port=ports["api"],
         ),
         Part(
             name="scheduler",
             command=_module("api_server.scheduler"),
-            probe=probes.grpc_health(ports["scheduler_health"]),
+            probe=_mesh_health(ports["scheduler_health"], tls),
             environment=_environment(
                 settings,
                 "WHODEX_DATABASE_URL",
                 "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
                 "WHODEX_SCHEDULER_HEALTH_LISTEN",
-            ),
+                *_MESH,
+            )
+            | _mesh(tls, "scheduler"),
             after=("migrations", "valkey"),
         ),
         Part(
             name="indexer",
             command=_module("indexer"),
-            probe=probes.grpc_health(ports["indexer"]),
+            probe=_mesh_health(ports["indexer"], tls),
             environment=_environment(
                 settings,
                 "WHODEX_INDEXER_LISTEN",
                 "WHODEX_INTERNAL_ADDRESS",
                 "WHODEX_INTERNAL_TOKEN",
                 "WHODEX_INDEX_DIR",
-            ),
+                *_MESH,
+            )
+            | _mesh(tls, "indexer", "api_server"),
             after=("api_server",),
             port=ports["indexer"],
         ),
         Part(
             name="analysis",
             command=_module("inference.analysis"),
-            probe=probes.grpc_health(ports["analysis"]),
+            probe=_mesh_health(ports["analysis"], tls),
             environment=_environment(
-                settings, "WHODEX_ANALYSIS_LISTEN", "WHODEX_INTERNAL_TOKEN", "WHODEX_TRITON_ADDRESS"
-            ),
+                settings,
+                "WHODEX_ANALYSIS_LISTEN",
+                "WHODEX_INTERNAL_TOKEN",
+                "WHODEX_TRITON_ADDRESS",
+                "WHODEX_TRITON_CA",
+                *_MESH,
+            )
+            | _mesh(tls, "analysis", "api_server"),
             after=("triton",),
             port=ports["analysis"],
         ),
     ]
 
 
-def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part]:
+def _workers(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackTls | None) -> list[Part]:
     return [
         Part(
             name=f"{kind}_worker",
             command=_module("inference.worker", "--queues", queues, "--processes", str(processes)),
-            probe=probes.grpc_health(ports[f"{kind}_worker_health"]),
+            probe=_mesh_health(ports[f"{kind}_worker_health"], tls),
             environment=_environment(
                 settings,
                 "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
                 "WHODEX_TRITON_ADDRESS",
+                "WHODEX_TRITON_CA",
                 "WHODEX_INTERNAL_ADDRESS",
                 "WHODEX_INTERNAL_TOKEN",
+                *_MESH,
             )
+            | _mesh(tls, f"{kind}_worker")
             | {"WHODEX_WORKER_HEALTH_LISTEN": f"{LOOPBACK}:{ports[f'{kind}_worker_health']}"},
             after=("api_server", "valkey", "triton"),
             stop_seconds=30,
@@ -233,6 +272,14 @@ def _workers(ports: Mapping[str, int], settings: Mapping[str, str]) -> list[Part
             ("video", "videos", 1),
         )
     ]
+
+
+def _mesh_health(port: int, tls: StackTls | None) -> Probe:
+    return probes.grpc_health(port, tls.mesh_probe if tls else None)
+
+
+def _mesh(tls: StackTls | None, part: str, *peers: str) -> dict[str, str]:
+    return tls.mesh_settings(part, peers) if tls else {}
 
 
 def _module(module: str, *arguments: str) -> tuple[str, ...]:
@@ -247,5 +294,7 @@ def _environment(settings: Mapping[str, str], *names: str) -> dict[str, str]:
         "PYTHONUNBUFFERED": "1",
         # What lies in the working directory never comes before the installed packages.
         "PYTHONSAFEPATH": "1",
+        # One line of its own for each failed handshake is not for a log of JSON lines.
+        "GRPC_VERBOSITY": "ERROR",
     }
     return inherited | python | {name: settings[name] for name in names}

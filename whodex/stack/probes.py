@@ -10,7 +10,7 @@ from pathlib import Path
 import grpc
 from grpc_health.v1 import health_pb2
 
-from whodex.runtime.channel import DIRECT
+from whodex.runtime.channel_options import DIRECT
 from whodex.stack.ports import LOOPBACK
 
 Probe = Callable[[], Awaitable[None]]
@@ -22,13 +22,18 @@ class NotReadyError(Exception):
     """The part is not ready; the message says what it answered."""
 
 
-def grpc_health(port: int) -> Probe:
-    """Ready when `grpc.health.v1.Health/Check` for the whole server answers SERVING."""
+def grpc_health(port: int, credentials: Callable[[], grpc.ChannelCredentials] | None = None) -> Probe:
+    """Ready when `grpc.health.v1.Health/Check` for the whole server answers SERVING.
+
+    Args:
+        port: on loopback.
+        credentials: reads what TLS needs; None: plaintext.
+    """
 
     async def probe() -> None:
         # A channel costs a hundred times as much as a refused connection, and most probes meet one.
         await _connect(port)
-        async with grpc.aio.insecure_channel(f"{LOOPBACK}:{port}", options=[DIRECT]) as channel:
+        async with _channel(f"{LOOPBACK}:{port}", credentials) as channel:
             check = channel.unary_unary(
                 "/grpc.health.v1.Health/Check",
                 request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
@@ -43,6 +48,12 @@ def grpc_health(port: int) -> Probe:
             raise NotReadyError(f"health check: {status}")
 
     return probe
+
+
+def _channel(address: str, credentials: Callable[[], grpc.ChannelCredentials] | None) -> grpc.aio.Channel:
+    if credentials is None:
+        return grpc.aio.insecure_channel(address, options=[DIRECT])
+    return grpc.aio.secure_channel(address, credentials(), options=[DIRECT])
 
 
 async def _connect(port: int) -> None:

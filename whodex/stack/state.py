@@ -49,12 +49,14 @@ class Connection(StackModel):
         library: resource name of the default library.
         api_key: opens that library.
         admin_key: creates libraries.
+        tls_ca: who signs the certificate of the public API; None: it speaks plaintext.
     """
 
     address: str
     library: str
     api_key: str
     admin_key: str
+    tls_ca: Path | None = None
 
 
 class PartState(enum.StrEnum):
@@ -96,12 +98,14 @@ class StackRecord(StackModel):
     Attributes:
         pid: the supervisor.
         address: host:port of the public API.
+        tls: whether the parts speak TLS.
         ready_at: when every part was up and `client.json` written; None before.
     """
 
     pid: int
     address: str
     ports: dict[str, int]
+    tls: bool = False
     started_at: datetime = Field(default_factory=lambda: datetime.now(UTC))
     ready_at: datetime | None = None
     parts: list[PartRecord] = []

@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Group, RenderableType
 from rich.table import Table
 
+from whodex.stack.certificates import StackTls
 from whodex.stack.parts import Part, all_parts
 from whodex.stack.probes import NotReadyError
 from whodex.stack.state import PartRecord, PartState, StackModel, StackRecord, StateDirectory
@@ -73,7 +74,8 @@ def as_table(status: Status) -> RenderableType:
 
 
 async def _answering(state: StateDirectory, record: StackRecord) -> list[PartRecord]:
-    parts = {part.name: part for part in all_parts(state, record.ports, state.secrets())}
+    tls = StackTls.of(state) if record.tls else None
+    parts = {part.name: part for part in all_parts(state, record.ports, state.secrets(), tls)}
     return await asyncio.gather(*(_answer(one, parts[one.name]) for one in record.parts))
 
 

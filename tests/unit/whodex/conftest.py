@@ -121,7 +121,7 @@ def running_api() -> Iterator[ScriptedApi]:
 @pytest.fixture
 def no_configuration(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
     """The test does not see the stack and the keys of the machine that it runs on."""
-    for name in ("WHODEX_ADDRESS", "WHODEX_API_KEY", "WHODEX_ADMIN_KEY", "WHODEX_LIBRARY"):
+    for name in ("WHODEX_ADDRESS", "WHODEX_API_KEY", "WHODEX_ADMIN_KEY", "WHODEX_LIBRARY", "WHODEX_TLS_CA"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WHODEX_STATE_DIR", str(tmp_path_factory.mktemp("no-stack")))
 
