@@ -15,6 +15,7 @@ from api_server.contents.servicer import ContentServicer
 from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
+from api_server.database.roles import UnfitRoleError
 from api_server.feed.servicer import EmbeddingFeedServicer
 from api_server.libraries.servicer import LibraryServicer
 from api_server.operations.servicer import OperationsServicer
@@ -47,13 +48,13 @@ from whodex.v1.work_service_pb2_grpc import add_WorkServiceServicer_to_server
 
 
 def main() -> None:
-    """Runs the server until it is told to stop; a task or a schema that does not fit ends it with one line."""
+    """Runs the server until it is told to stop; a task or a database that does not fit ends it with one line."""
     configure_logging("api_server")
     settings = load_settings(ServerSettings)
     try:
         effects_by_task()
         migration.check(settings.database_url.get_secret_value())
-    except (UnappliedTaskError, migration.SchemaMismatchError, OperationalError) as error:
+    except (UnappliedTaskError, migration.SchemaMismatchError, UnfitRoleError, OperationalError) as error:
         sys.exit(f"cannot start: {str(error).splitlines()[0]}")
     asyncio.run(run(settings))
 
@@ -115,7 +116,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     videos = VideoServicer(parts.database, parts.store, parts.hub)
     search = _search_servicer(parts)
     operations = OperationsServicer(
-        parts.database,
+        parts.database.system,
         parts.store,
         PublicServices(libraries, people, videos, search),
         settings.smoke_photo,
@@ -143,7 +144,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
             ),
             Service("whodex.v1.OperationsService", add_OperationsServiceServicer_to_server, operations, stored),
         ],
-        Authenticator(parts.database, settings.admin_key),
+        Authenticator(parts.database.system, settings.admin_key),
         on_drain=parts.hub.stop,
         tls=settings.api_tls,
         allow_plaintext=settings.allow_plaintext,
@@ -158,13 +159,13 @@ def internal_listener(settings: ServerSettings, parts: Resources) -> Listener:
             Service(
                 "whodex.v1.WorkService",
                 add_WorkServiceServicer_to_server,
-                WorkServicer(parts.database),
+                WorkServicer(parts.database.system),
                 [parts.database.check],
             ),
             Service(
                 "whodex.v1.EmbeddingFeedService",
                 add_EmbeddingFeedServiceServicer_to_server,
-                EmbeddingFeedServicer(parts.database, parts.hub),
+                EmbeddingFeedServicer(parts.database.system, parts.hub),
                 [parts.database.check],
             ),
         ],

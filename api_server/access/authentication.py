@@ -1,14 +1,13 @@
-"""Who calls: the admin, or a key of one library."""
+"""Which credential opens what."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from uuid import UUID
 
 from pydantic import SecretStr
 from sqlalchemy import bindparam, select
 
+from api_server.access.caller import Caller
 from api_server.access.keys import PREFIX, secret_digest
 from api_server.database.engine import Database
 from api_server.database.schema import ApiKey
@@ -25,17 +24,6 @@ _LIBRARY_SERVICE = "/whodex.v1.LibraryService/"
 _LIBRARY_OF_KEY = select(ApiKey.library_id).where(
     ApiKey.secret_sha256 == bindparam("digest"), ApiKey.revoke_time.is_(None)
 )
-
-
-@dataclass(frozen=True)
-class Caller:
-    """The owner of a call's credential.
-
-    Attributes:
-        library_id: the library that the key belongs to; None: the admin.
-    """
-
-    library_id: UUID | None
 
 
 class Authenticator:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from api_server.access.authentication import Caller
+from api_server.access.caller import Caller
 from api_server.names import not_found, parse
 from whodex.runtime.interceptors import caller
 

@@ -8,7 +8,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
+
+from api_server.database import roles
 
 # Two processes that upgrade at once take turns. The number is arbitrary, but must stay the same.
 _UPGRADE_LOCK = 0x77_68_6F_64_65_78
@@ -18,23 +20,35 @@ class SchemaMismatchError(Exception):
     """The database's schema is not the one that this code was written for."""
 
 
-def upgrade(url: str) -> str:
-    """Applies the migrations that are missing, all in one transaction, and returns the schema's version."""
+def upgrade(owner_url: str, url: str) -> str:
+    """Applies the migrations that are missing, all in one transaction, and returns the schema's version.
+
+    Args:
+        owner_url: of the role that owns the tables.
+        url: of the role that the services connect by; it is made if there is none, and may use every table.
+
+    Raises:
+        UnfitRoleError: the second role cannot be made.
+    """
     config = _config()
-    with _engine(url).begin() as connection:
+    with _engine(owner_url).begin() as connection:
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+        roles.admit(connection, make_url(url))
+    check(url)
     return expected_version()
 
 
 def check(url: str) -> str:
-    """Returns the schema's version if it is this code's.
+    """Returns the schema's version if it is this code's, and row-level security holds for the URL's role.
 
     Raises:
         SchemaMismatchError: it is older or newer; the message says which and what to do.
+        UnfitRoleError: libraries would not be kept apart; the message says why and what to do.
     """
     with _engine(url).connect() as connection:
+        roles.check(connection)
         _check(connection)
     return expected_version()
 
@@ -79,8 +93,8 @@ def _check(connection: Connection) -> None:
 
 
 def _engine(url: str) -> Engine:
-    # One connection each time; no pool is left behind.
-    return create_engine(url, poolclass=NullPool)
+    # One connection each time; no pool is left behind. Row-level security holds for the owner too, unless it says this.
+    return create_engine(url, poolclass=NullPool, connect_args={"options": "-c whodex.system=on"})
 
 
 def _config() -> Config:

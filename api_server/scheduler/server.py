@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
+from api_server.database.roles import UnfitRoleError
 from api_server.results.registry import UnappliedTaskError, effects_by_task
 from api_server.scheduler.doorbell import Doorbell
 from api_server.scheduler.duties import Duties
@@ -26,13 +27,13 @@ from whodex.runtime.store import ObjectStore
 
 
 def main() -> None:
-    """Runs the scheduler until it is told to stop; a task or a schema that does not fit ends it with one line."""
+    """Runs the scheduler until it is told to stop; a task or a database that does not fit ends it with one line."""
     configure_logging("scheduler")
     settings = load_settings(SchedulerSettings)
     try:
         effects_by_task()
         migration.check(settings.database_url.get_secret_value())
-    except (UnappliedTaskError, migration.SchemaMismatchError, OperationalError) as error:
+    except (UnappliedTaskError, migration.SchemaMismatchError, UnfitRoleError, OperationalError) as error:
         sys.exit(f"cannot start: {str(error).splitlines()[0]}")
     asyncio.run(run(settings))
 
@@ -40,10 +41,10 @@ def main() -> None:
 async def run(settings: SchedulerSettings) -> None:
     """Leads, or waits to, until SIGTERM or SIGINT."""
     url = settings.database_url.get_secret_value()
-    database = Database.from_url(url, application="whodex scheduler", pool_size=4)
+    database = Database.from_url(url, application="whodex scheduler", pool_size=8)
     doorbell = Doorbell(settings.broker_url.get_secret_value())
     hub, store = NotificationHub(url), ObjectStore.from_url(settings.store_url)
-    duties = Duties(database, hub, doorbell, store)
+    duties = Duties(database.system, hub, doorbell, store)
     background = [asyncio.create_task(hub.run()), asyncio.create_task(lead(url, duties.run))]
     serving = asyncio.create_task(serve([_health_listener(settings, database, doorbell)]))
     try:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from api_server.database.command_line import DatabaseSettings
+from api_server.database.command_line import UpgradeSettings
 from api_server.scheduler.settings import SchedulerSettings
 from api_server.settings import ServerSettings
 from indexer.settings import IndexerSettings
@@ -16,7 +16,7 @@ from whodex.stack.parts import MESH_PARTS, PORT_NAMES, Part, all_parts
 from whodex.stack.state import Secrets, StateDirectory
 
 READERS: dict[str, type[Settings]] = {
-    "migrations": DatabaseSettings,
+    "migrations": UpgradeSettings,
     "api_server": ServerSettings,
     "scheduler": SchedulerSettings,
     "indexer": IndexerSettings,

@@ -274,9 +274,9 @@ def process(client: Client, path: Path) -> Video:
 async def collect_all_garbage(stack: Stack) -> None:
     """Does what the scheduler does every hour, without the grace of an hour."""
     store = ObjectStore.from_url(stack.state.folder("objects").as_uri())
-    url = postgres.url(stack.ports["postgres"], stack.secrets.postgres_password)
+    url = postgres.url(stack.ports["postgres"], stack.secrets.database_password)
     async with aclosing(Database.from_url(url, application="tests")) as database:
-        await collect_garbage(database, store, timedelta(0))
+        await collect_garbage(database.system, store, timedelta(0))
 
 
 # Uploads.

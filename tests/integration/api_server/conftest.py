@@ -50,22 +50,28 @@ from whodex.v1.failure_pb2 import FailureReason
 
 SPACE = "test-space"
 DIMENSION = 8
+APPLICATION_PASSWORD = "of-the-application"  # noqa: S105 - of a database that lives as long as the tests
 BOX = geometry_pb2.Box(left=1, top=2, right=101, bottom=122)
 QUALITY = person_pb2.FaceQuality(face_size_px=100, sharpness=8.5, detection_score=0.5)
 
 
 @pytest.fixture(scope="session")
 def migrated_database_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Postgres server of our own; the URL is that of a migrated database, which tests copy and never change."""
+    """A Postgres server of our own; the URL is its owner's. Tests copy this migrated database and never change it."""
     state = StateDirectory(tmp_path_factory.mktemp("postgres") / "state")
     state.create()
     password = state.secrets().postgres_password
     postgres.prepare(state, password)
     port = _free_port()
     with _server(state, port):
-        url = postgres.url(port, password)
-        migration.upgrade(url)
+        url = postgres.url(port, password, postgres.SUPERUSER)
+        migration.upgrade(url, _as_application(url))
         yield url
+
+
+def _as_application(owner_url: str) -> str:
+    url = make_url(owner_url).set(username=postgres.APPLICATION, password=APPLICATION_PASSWORD)
+    return url.render_as_string(hide_password=False)
 
 
 class _server:  # noqa: N801 - reads as the `with` statement that it is
@@ -91,8 +97,8 @@ class _server:  # noqa: N801 - reads as the `with` statement that it is
 
 
 @pytest.fixture
-def database_url(migrated_database_url: str) -> Iterator[str]:
-    """A database of the test's own."""
+def owner_database_url(migrated_database_url: str) -> Iterator[str]:
+    """A database of the test's own, and the superuser who owns its tables."""
     url = make_url(migrated_database_url)
     name = f"test_{uuid4().hex}"
     admin = url.set(drivername="postgresql", database="postgres").render_as_string(hide_password=False)
@@ -100,6 +106,12 @@ def database_url(migrated_database_url: str) -> Iterator[str]:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE {url.database}")
         yield url.set(database=name).render_as_string(hide_password=False)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database_url(owner_database_url: str) -> str:
+    """The same database, and the role that services connect by."""
+    return _as_application(owner_database_url)
 
 
 class Broker:
@@ -178,16 +190,22 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 
 
 @pytest.fixture
-async def database(database_url: str) -> AsyncIterator[Database]:
-    """Sessions on the test's own database."""
+async def tenant_database(database_url: str) -> AsyncIterator[Database]:
+    """Sessions on the test's own database, for who calls."""
     database = Database.from_url(database_url, application="tests")
     yield database
     await database.aclose()
 
 
+@pytest.fixture
+def database(tenant_database: Database) -> Database:
+    """Sessions on the test's own database, for what works for all libraries."""
+    return tenant_database.system
+
+
 @dataclass
 class Rows:
-    """Makes rows that tests begin with, each in a transaction of its own."""
+    """Makes rows that tests begin with, each in a transaction of its own. It may do everything."""
 
     database: Database
 
@@ -294,9 +312,11 @@ class Rows:
 
 
 @pytest.fixture
-def rows(database: Database) -> Rows:
+async def rows(owner_database_url: str) -> AsyncIterator[Rows]:
     """Makes and reads rows."""
-    return Rows(database)
+    database = Database.from_url(owner_database_url, application="tests")
+    yield Rows(database.system)
+    await database.aclose()
 
 
 class Samples:

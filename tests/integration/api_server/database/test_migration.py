@@ -18,9 +18,9 @@ from api_server.database.schema import Base
 
 
 @pytest.fixture
-def execute(database_url: str) -> Any:
+def execute(owner_database_url: str) -> Any:
     """Runs a statement."""
-    url = make_url(database_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    url = make_url(owner_database_url).set(drivername="postgresql").render_as_string(hide_password=False)
 
     def run(statement: str) -> None:
         with psycopg.connect(url, autocommit=True) as connection:
@@ -40,16 +40,20 @@ def _run(module: str, *arguments: str, **environment: str) -> subprocess.Complet
     )
 
 
-def test_the_migrations_make_the_tables_of_the_schema(database_url: str) -> None:
-    engine = create_engine(database_url)
+def test_the_migrations_make_the_tables_of_the_schema(owner_database_url: str) -> None:
+    engine = create_engine(owner_database_url)
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, Base.metadata) == []
     engine.dispose()
 
 
-def test_upgrading_twice_changes_nothing(database_url: str) -> None:
-    assert migration.upgrade(database_url) == migration.expected_version() == migration.check(database_url)
+def test_upgrading_twice_changes_nothing(owner_database_url: str, database_url: str) -> None:
+    assert (
+        migration.upgrade(owner_database_url, database_url)
+        == migration.expected_version()
+        == migration.check(database_url)
+    )
 
 
 @pytest.mark.parametrize(

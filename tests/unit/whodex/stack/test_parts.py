@@ -31,6 +31,13 @@ def test_only_the_api_server_can_open_the_database(parts: dict[str, Part]) -> No
     assert holders == {"migrations", "api_server", "scheduler"}
 
 
+def test_only_the_migrations_can_change_the_tables(parts: dict[str, Part]) -> None:
+    holders = {name for name, part in parts.items() if "WHODEX_DATABASE_OWNER_URL" in part.environment}
+    assert holders == {"migrations"}
+    owner = SECRETS.postgres_password
+    assert {name for name, part in parts.items() if owner in str(part.environment)} == {"migrations"}
+
+
 def test_the_admin_key_is_given_to_the_api_server_alone(parts: dict[str, Part]) -> None:
     assert {name for name, part in parts.items() if "WHODEX_ADMIN_KEY" in part.environment} == {"api_server"}
 

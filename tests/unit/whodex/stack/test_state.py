@@ -1,3 +1,4 @@
+import json
 import os
 import stat
 import subprocess
@@ -71,6 +72,13 @@ def test_secrets_are_made_once(state: StateDirectory, tmp_path: Path) -> None:
     other.create()
     assert state.secrets() == state.secrets()
     assert state.secrets() != other.secrets()
+
+
+def test_a_secret_that_an_earlier_version_did_not_know_is_added_once(state: StateDirectory) -> None:
+    earlier = state.secrets().model_dump(exclude={"database_password"}, by_alias=True)
+    (state.root / "secrets.json").write_text(json.dumps(earlier))
+    assert state.secrets() == state.secrets()
+    assert state.secrets().postgres_password == earlier["postgresPassword"]
 
 
 def test_a_connection_is_read_as_it_was_written(state: StateDirectory) -> None:
