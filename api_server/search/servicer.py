@@ -14,6 +14,7 @@ from api_server.search.query_faces import QueryFaces
 from api_server.search.scenes import SceneSearch
 from whodex.errors import FieldViolation, InvalidArgumentError
 from whodex.runtime.interceptors import remaining_seconds
+from whodex.runtime.pictures import SUPPORTED_FORMATS
 from whodex.v1 import error_reason_pb2
 from whodex.v1 import search_service_pb2 as pb
 from whodex.v1.search_service_pb2_grpc import SearchServiceServicer
@@ -69,7 +70,7 @@ class SearchServicer(SearchServiceServicer):
 def _require_image(field: str, image: bytes) -> None:
     if not image:
         raise InvalidArgumentError(
-            f"{field} holds no bytes. Send a JPEG, PNG or WebP picture.",
+            f"{field} holds no bytes. Send a {SUPPORTED_FORMATS} picture.",
             reason=error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY,
             violations=[FieldViolation(field, "holds no bytes")],
         )

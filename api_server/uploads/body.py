@@ -8,11 +8,10 @@ from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
 from whodex.errors import InvalidArgumentError
+from whodex.runtime.pictures import SIGNATURE_BYTES
 from whodex.v1 import error_reason_pb2
 from whodex.v1.error_reason_pb2 import ErrorReason
 
-# As many first bytes as any of the signatures needs.
-SIGNATURE_BYTES = 12
 # Measured: the cancellation comes within 0.4 ms of the end of the stream, with the next turn of the event loop.
 _CANCELLATION_SECONDS = 0.001
 

@@ -3,34 +3,35 @@
 from __future__ import annotations
 
 from whodex.errors import InvalidArgumentError
+from whodex.runtime.pictures import SUPPORTED_FORMATS, iso_brands, picture_format
 from whodex.v1 import error_reason_pb2
 
 
 def image_media_type(head: bytes) -> str:
-    """Recognises JPEG (ITU-T T.81 B.1.1.3), PNG (RFC 2083 3.1) and WebP (RFC 9649 2.4).
+    """Recognises the formats of `whodex.runtime.pictures`.
 
     Args:
-        head: at least the first 12 bytes, or the whole file.
+        head: at least the first `SIGNATURE_BYTES` bytes, or the whole file.
 
     Raises:
         InvalidArgumentError: UNSUPPORTED_FORMAT.
     """
-    if head.startswith(b"\xff\xd8\xff"):
-        return "image/jpeg"
-    if head.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "image/png"
-    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
-        return "image/webp"
-    raise _unsupported("a JPEG, PNG or WebP picture")
+    known = picture_format(head)
+    if known is None:
+        raise _unsupported(f"a {SUPPORTED_FORMATS} picture")
+    return known.value
 
 
 def video_media_type(head: bytes) -> str:
-    """Recognises the ISO base media file format (ISO/IEC 14496-12 4.3): a `ftyp` box comes first.
+    """Recognises the ISO base media file format, unless it holds a picture: HEIC and AVIF are such files, too.
+
+    Args:
+        head: at least the first `SIGNATURE_BYTES` bytes, or the whole file.
 
     Raises:
         InvalidArgumentError: UNSUPPORTED_FORMAT.
     """
-    if head[4:8] == b"ftyp":
+    if iso_brands(head) and picture_format(head) is None:
         return "video/mp4"
     raise _unsupported("an MP4 video")
 

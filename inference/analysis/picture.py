@@ -34,7 +34,7 @@ def analyze_picture(analyzer: FaceAnalyzer, data: bytes) -> AnalyzedPicture:
 
     Args:
         analyzer: the pipeline.
-        data: JPEG, PNG or WebP.
+        data: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.
 
     Raises:
         MediaError: the picture cannot be read, or is too large.

@@ -120,7 +120,7 @@ def add_photo(  # noqa: PLR0913 - each is an argument of the command line
     *,
     wait: Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")] = False,
 ) -> None:
-    """Upload photos that show a person's face: JPEG, PNG or WebP, up to 32 MiB each."""
+    """Upload photos that show a person's face: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, up to 32 MiB each."""
     if face_box and len(files) > 1:
         raise typer.BadParameter("a box belongs to one photo: give one FILE with it", param_hint="--face-box")
     with connect(context) as client:

@@ -109,7 +109,7 @@ class People:
 
         Args:
             person: resource name.
-            source: path or bytes of a JPEG, PNG or WebP of at most 32 MiB.
+            source: path or bytes of a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF of at most 32 MiB.
             file_name: for people; None: the path's own.
             face_box: which face, when the photo shows several.
             request_id: a UUID; calling again with the same one returns the same photo, so that a retry is safe.

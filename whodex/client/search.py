@@ -74,7 +74,7 @@ class Search:
         """Finds the faces in a picture, the largest first, each with the people it may be.
 
         Args:
-            image: JPEG, PNG or WebP, at most 32 MiB.
+            image: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, at most 32 MiB.
             false_match_rate: names the threshold; the default is one in 1000.
             max_candidates: 1 to 100 people per face; 0: the server's choice.
             consistency_token: of an earlier response, to see what it stands for.
@@ -98,7 +98,7 @@ class Search:
         """Says whether two pictures, with one face each, show the same person.
 
         Args:
-            first_image: JPEG, PNG or WebP, at most 32 MiB.
+            first_image: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, at most 32 MiB.
             second_image: likewise.
             false_match_rate: names the threshold; the default is one in 1000.
 
