@@ -46,7 +46,7 @@ copybutton_exclude = ".gp, .go"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": ("comparison",),
     "Use": ("cli", "client", "troubleshooting"),
-    "Run": ("operations", "models"),
+    "Run": ("operations", "upgrade", "backup", "models"),
     "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
     "Develop": ("tasks", "benchmarks", "decisions/index", "changelog"),
 }

@@ -112,3 +112,14 @@ def test_a_block_that_does_not_run_says_why():
     reasons = {block.place: block.attributes["no-run"] for block in BLOCKS if "no-run" in block.attributes}
     assert unknown == []
     assert {place: reason for place, reason in reasons.items() if len(reason.split()) < 3} == {}
+
+
+def test_output_that_is_shown_follows_the_block_that_prints_it():
+    unprinted = [
+        block.place
+        for page in PAGES
+        for before, block in pairwise([None, *blocks_of(page)])
+        if block.language == "text" and "no-run" not in block.attributes
+        if before is None or before.language not in {"sh", "python"} or "no-run" in before.attributes
+    ]
+    assert unprinted == []

@@ -21,6 +21,8 @@ LOCAL_COMMANDS = (
     EntryPoint("up", "whodex.stack.commands:up", ENTRY_POINT_GROUP),
     EntryPoint("down", "whodex.stack.commands:down", ENTRY_POINT_GROUP),
     EntryPoint("status", "whodex.stack.commands:status", ENTRY_POINT_GROUP),
+    EntryPoint("backup", "whodex.stack.commands:backup", ENTRY_POINT_GROUP),
+    EntryPoint("restore", "whodex.stack.commands:restore", ENTRY_POINT_GROUP),
     EntryPoint("demo", "whodex.demo.commands:demo", ENTRY_POINT_GROUP),
 )
 

@@ -11,6 +11,8 @@ from rich.console import Console
 
 from whodex.cli.output import Output, OutputOption
 from whodex.stack import detached, stopping
+from whodex.stack import restore as restoring
+from whodex.stack.backup import back_up
 from whodex.stack.errors import PartFailedError, StackError
 from whodex.stack.progress import Progress
 from whodex.stack.run import run
@@ -75,6 +77,46 @@ def status(
         _output.print(as_table(current))
     if not current.ready:
         raise typer.Exit(1)
+
+
+@app.command()
+def backup(
+    directory: Annotated[Path, typer.Argument(help="Where the backup goes; it must not exist.", show_default=False)],
+    state_dir: StateDirOption = None,
+) -> None:
+    """Back the running local stack up: database, objects and keys."""
+    state = StateDirectory.locate(state_dir)
+    try:
+        made = back_up(state, directory)
+    except StackError as error:
+        _explain(error, state)
+        raise typer.Exit(1) from error
+    if made.missing_objects:
+        _errors.print(f"Lost already, and so not in the backup: {', '.join(made.missing_objects)}", style="red")
+    _output.print(
+        f"{directory} holds the database, {made.object_count} objects ({made.object_bytes / 1e6:.1f} MB) and the keys. "
+        "Whoever can read it can read everything: keep it accordingly.",
+        soft_wrap=True,
+    )
+
+
+@app.command()
+def restore(
+    directory: Annotated[Path, typer.Argument(help="A backup.", show_default=False)],
+    state_dir: StateDirOption = None,
+) -> None:
+    """Make the local stack's state out of a backup; `whodex up` starts from it."""
+    state = StateDirectory.locate(state_dir)
+    scratch = restoring.scratch(state)
+    try:
+        made = restoring.restore(directory, state, Progress(sys.stdout, scratch).show)
+    except StackError as error:
+        _explain(error, scratch)
+        raise typer.Exit(1) from error
+    _output.print(
+        f"{state.root} is as it was at {made.create_time:%Y-%m-%d %H:%M:%S} UTC. Start it by `whodex up`.",
+        soft_wrap=True,
+    )
 
 
 def _explain(error: StackError, state: StateDirectory) -> None:

@@ -201,7 +201,7 @@ class StateDirectory:
         path = self.root / "secrets.json"
         made = _read(path, Secrets) or Secrets()
         if made.model_fields_set != Secrets.model_fields.keys():
-            _write(path, made)
+            write_model(path, made)
         return made
 
     def connection(self) -> Connection | None:
@@ -210,7 +210,7 @@ class StateDirectory:
 
     def write_connection(self, connection: Connection) -> None:
         """Leaves what a client needs in `client.json`."""
-        _write(self.root / "client.json", connection)
+        write_model(self.root / "client.json", connection)
 
     def record(self) -> StackRecord | None:
         """The running stack, or the last one."""
@@ -218,7 +218,7 @@ class StateDirectory:
 
     def write_record(self, record: StackRecord) -> None:
         """Replaces `stack.json`."""
-        _write(self.root / "stack.json", record)
+        write_model(self.root / "stack.json", record)
 
     def _is_foreign(self) -> bool:
         if not self.root.is_dir():
@@ -240,8 +240,8 @@ def _read(path: Path, model: type[_ModelT]) -> _ModelT | None:
         return None
 
 
-def _write(path: Path, content: StackModel) -> None:
-    """Replaces the file at once, so that a reader sees the old content or the new, never a part."""
+def write_model(path: Path, content: StackModel) -> None:
+    """Replaces a file, which its owner alone can read, at once: a reader sees the old content or the new."""
     scratch = path.with_suffix(".new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
