@@ -45,8 +45,8 @@ copybutton_exclude = ".gp, .go"
 
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": ("comparison",),
-    "Use": ("cli", "client", "troubleshooting"),
-    "Run": ("operations", "upgrade", "backup", "models"),
+    "Use": ("cli", "client", "pictures", "troubleshooting"),
+    "Run": ("operations", "upgrade", "backup", "security", "models"),
     "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
     "Develop": ("tasks", "benchmarks", "decisions/index", "changelog"),
 }

@@ -74,7 +74,7 @@ def test_a_part_that_has_no_business_with_the_index_is_not_admitted(encrypted: S
 
 
 def test_the_grpcurl_calls_of_the_page_work(encrypted: Stack, tls: StackTls) -> None:
-    block = re.search(r"```sh\n(grpcurl.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    block = re.search(r"```sh [^\n]*\n(grpcurl.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     assert block
     environment = {
         "PATH": f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}",
