@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import grpc
 from google.protobuf import any_pb2, duration_pb2
@@ -40,6 +40,21 @@ class FieldViolation:
     description: str
 
 
+@dataclass(frozen=True)
+class QuotaViolation:
+    """A limit that is reached.
+
+    Attributes:
+        subject: whose limit it is: the name of a library, an address, the server.
+        limit: what is limited, with its unit.
+        value: the limit itself.
+    """
+
+    subject: str
+    limit: str
+    value: float
+
+
 class WhodexError(Exception):
     """The root of all; raise one of its subclasses.
 
@@ -48,6 +63,7 @@ class WhodexError(Exception):
         reason: a value of `whodex.v1.ErrorReason`, for programs.
         violations: the fields at fault, if the request is.
         retry_after_seconds: when waiting helps, for how long.
+        quota: the limit that is reached, if one is.
     """
 
     code: ClassVar[grpc.StatusCode] = grpc.StatusCode.UNKNOWN
@@ -60,12 +76,14 @@ class WhodexError(Exception):
         reason: ErrorReason.ValueType,
         violations: Sequence[FieldViolation] = (),
         retry_after_seconds: float | None = None,
+        quota: QuotaViolation | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
         self.reason = reason
         self.violations = tuple(violations)
         self.retry_after_seconds = retry_after_seconds
+        self.quota = quota
 
     @property
     def reason_name(self) -> str:
@@ -152,7 +170,7 @@ class DeadlineExceededError(TransientError):
 
 
 class ResourceExhaustedError(TransientError):
-    """A limit is reached; waiting helps."""
+    """A limit is reached; waiting helps, or making room."""
 
     code = grpc.StatusCode.RESOURCE_EXHAUSTED
 
@@ -181,8 +199,11 @@ def to_status(error: WhodexError) -> status_pb2.Status:
         ]
         details.append(_pack(error_details_pb2.BadRequest(field_violations=violations)))
     if error.retry_after_seconds is not None:
-        delay = duration_pb2.Duration(seconds=math.ceil(error.retry_after_seconds))
+        delay = duration_pb2.Duration()
+        delay.FromMilliseconds(math.ceil(error.retry_after_seconds * 1000))
         details.append(_pack(error_details_pb2.RetryInfo(retry_delay=delay)))
+    if error.quota is not None:
+        details.append(_pack(_quota_failure(error.quota)))
     return status_pb2.Status(code=error.code.value[0], message=error.message[:1000], details=details)
 
 
@@ -204,15 +225,32 @@ def from_rpc_error(error: grpc.RpcError) -> WhodexError:
     info = error_details_pb2.ErrorInfo()
     bad_request = error_details_pb2.BadRequest()
     retry = error_details_pb2.RetryInfo()
+    quota = error_details_pb2.QuotaFailure()
     for detail in status.details:
-        for message_type in (info, bad_request, retry):
+        for message_type in (info, bad_request, retry, quota):
             detail.Unpack(message_type)
     return kind(
         message,
         reason=_reason(info.reason),
         violations=[FieldViolation(one.field, one.description) for one in bad_request.field_violations],
-        retry_after_seconds=retry.retry_delay.seconds or None,
+        retry_after_seconds=retry.retry_delay.ToMilliseconds() / 1000 or None,
+        quota=next((_quota_violation(one) for one in quota.violations), None),
     )
+
+
+def _quota_failure(quota: QuotaViolation) -> Message:
+    violation = error_details_pb2.QuotaFailure.Violation(
+        subject=quota.subject,
+        description=f"{quota.limit}: {quota.value:.15g}",
+        quota_metric=quota.limit,
+        # A whole number, as its field is; the description has the exact one.
+        quota_value=math.floor(quota.value),
+    )
+    return cast("Message", error_details_pb2.QuotaFailure(violations=[violation]))
+
+
+def _quota_violation(violation: Any) -> QuotaViolation:
+    return QuotaViolation(violation.subject, violation.quota_metric, violation.quota_value)
 
 
 def _reason(name: str) -> ErrorReason.ValueType:

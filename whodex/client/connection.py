@@ -13,6 +13,7 @@ from whodex.client.configuration import (
     LIBRARY_VARIABLE,
 )
 from whodex.client.errors import ConfigurationError
+from whodex.client.retries import Patience
 from whodex.client.service_config import service_config
 from whodex.client.transport import LOOPBACK_HOSTS, ClientTls
 from whodex.errors import from_rpc_error
@@ -72,16 +73,18 @@ class Connection:
         request: RequestT,
         timeout_seconds: float | None = None,
     ) -> ResponseT:
-        """One request, one response.
+        """One request, one response. A call that the server refuses for being one too many is made again.
 
         Raises:
             WhodexError: the server refused or did not answer in time.
             ConfigurationError: there is no key to call with.
         """
-        try:
-            return method(request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata())
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+        patience = Patience(timeout_seconds or self._timeout_seconds)
+        while True:
+            try:
+                return method(request, timeout=patience.remaining_seconds(), metadata=self._metadata())
+            except grpc.RpcError as error:
+                patience.wait_after(from_rpc_error(error))
 
     def stream(
         self,
@@ -95,13 +98,19 @@ class Connection:
             WhodexError: the stream ended with an error, or its deadline passed.
             ConfigurationError: there is no key to call with.
         """
-        responses = method(request, timeout=timeout_seconds or self._timeout_seconds, metadata=self._metadata())
-        try:
-            yield from responses
-        except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
-        finally:
-            responses.cancel()
+        patience = Patience(timeout_seconds or self._timeout_seconds)
+        while True:
+            responses = method(request, timeout=patience.remaining_seconds(), metadata=self._metadata())
+            try:
+                for response in responses:
+                    patience.give_up()
+                    yield response
+            except grpc.RpcError as error:
+                patience.wait_after(from_rpc_error(error))
+            else:
+                return
+            finally:
+                responses.cancel()
 
     def upload(
         self,

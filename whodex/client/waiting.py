@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
-from whodex.errors import CancelledCallError, DeadlineExceededError, UnavailableError
+from whodex.errors import CancelledCallError, DeadlineExceededError, ResourceExhaustedError, UnavailableError
 from whodex.v1 import error_reason_pb2
 
 StateT = TypeVar("StateT")
@@ -35,6 +35,7 @@ def wait_until(
     Raises:
         DeadlineExceededError: the time is over.
         UnavailableError: the server has been away for half a minute.
+        ResourceExhaustedError: it has refused for half a minute.
         WhodexError: the resource is gone, or the server refuses.
     """
     started = heard = time.monotonic()
@@ -49,7 +50,7 @@ def wait_until(
         except (CancelledCallError, DeadlineExceededError):
             # The server stops, or gives streams less time than we have; the next round tells.
             heard = time.monotonic()
-        except UnavailableError:
+        except (UnavailableError, ResourceExhaustedError):
             if time.monotonic() - heard > OUTAGE_SECONDS:
                 raise
         time.sleep(min(REOPEN_SECONDS, max(0.0, started + timeout_seconds - time.monotonic())))

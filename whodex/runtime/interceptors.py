@@ -1,20 +1,23 @@
 """What every incoming call passes through.
 
-Outermost first: correlation id, errors, authentication, a deadline, and the contract's limits on every message.
+Outermost first: correlation id, errors, who may connect, how many calls run, authentication, what the caller may use, a
+deadline, and the contract's limits on every message. Of the request, nothing is read before all of that.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from contextvars import ContextVar
-from typing import Any, NoReturn
+from functools import cache
+from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
 import protovalidate
-from google.protobuf.message import Message
+from google.protobuf import descriptor_pool
+from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 from structlog.contextvars import bound_contextvars
 
@@ -23,18 +26,27 @@ from whodex.errors import (
     FieldViolation,
     InternalError,
     InvalidArgumentError,
+    QuotaViolation,
+    ResourceExhaustedError,
+    UnauthenticatedError,
     WhodexError,
     to_status,
 )
+from whodex.runtime.call_limits import CallLimits
 from whodex.runtime.log import CORRELATION_METADATA_KEY, correlation_id, current_correlation_id, get_logger
+from whodex.runtime.message_sizes import largest_request_bytes
+from whodex.runtime.strangers import Strangers
 from whodex.runtime.tls import Tls
 from whodex.v1 import error_reason_pb2
 
 DEFAULT_DEADLINE_SECONDS = 60.0
 
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
 # Called with the full method name and the call's metadata; returns what `caller` then holds, or raises.
 Authenticate = Callable[[str, Mapping[str, str | bytes]], Awaitable[Any]]
 
+_POOL = descriptor_pool.Default()  # type: ignore[no-untyped-call]
 _caller: ContextVar[Any] = ContextVar("whodex_caller")
 # These say nothing about the data and are what an unauthenticated operator or load balancer needs.
 _OPEN_METHODS = ("/grpc.health.v1.Health/", "/grpc.reflection.")
@@ -56,18 +68,26 @@ def called_by(who: Any) -> Iterator[None]:
         _caller.reset(token)
 
 
-def remaining_seconds(context: grpc.aio.ServicerContext[Any, Any]) -> float:
+def remaining_seconds(context: Context) -> float:
     """Time left until the call's deadline, for the calls that it makes itself."""
     left = context.time_remaining()
     return DEFAULT_DEADLINE_SECONDS if left is None else max(left, 0.001)
 
 
 class CallInterceptor(grpc.aio.ServerInterceptor):
-    """Wraps every method. One class, since the order of its steps is one decision."""
+    """Wraps every method. One class, since the order of its steps is one decision.
 
-    def __init__(self, authenticate: Authenticate, tls: Tls | None = None) -> None:
-        self._authenticate = authenticate
-        self._tls = tls
+    Args:
+        authenticate: see there.
+        tls: who may connect; None: everybody.
+        limits: what a call must not exceed.
+    """
+
+    def __init__(self, authenticate: Authenticate, tls: Tls | None, limits: CallLimits) -> None:
+        self.authenticate = authenticate
+        self.tls = tls
+        self.limits = limits
+        self.strangers = Strangers()
 
     async def intercept_service(
         self,
@@ -76,73 +96,110 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
     ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Replaces the handler of one call by its wrapped form."""
         handler = await continuation(handler_call_details)
-        method = handler_call_details.method
-        if handler is None or method.startswith(_OPEN_METHODS):
+        if handler is None or handler_call_details.method.startswith(_OPEN_METHODS):
             return handler
-        metadata = dict(handler_call_details.invocation_metadata)
-        call = _Call(method, metadata, self._tls)
-        try:
-            # Here, and not in the handler: no byte of the request of a stranger is read.
-            call.caller = await self._authenticate(method, metadata)
-        except Exception as error:  # noqa: BLE001 - becomes a status, like every error
-            return grpc.stream_stream_rpc_method_handler(call.refuse_with(error))
+        call = _Call(self, handler, handler_call_details)
+        # Whatever the method, its requests come as a stream: so nothing of them is read before the caller is known.
         if handler.response_streaming:
-            wrapped = call.wrap_stream(_behaviour(handler), request_streaming=handler.request_streaming)
-        else:
-            wrapped = call.wrap_unary(_behaviour(handler), request_streaming=handler.request_streaming)
-        return _handler_like(handler, wrapped)
+            return grpc.stream_stream_rpc_method_handler(call.stream, call.deserialize, handler.response_serializer)
+        return grpc.stream_unary_rpc_method_handler(call.unary, call.deserialize, handler.response_serializer)
 
 
 class _Call:
-    def __init__(self, method: str, metadata: Mapping[str, str | bytes], tls: Tls | None) -> None:
-        self._method = method
-        self._metadata = metadata
-        self._tls = tls
-        self.caller: Any = None
+    def __init__(
+        self,
+        interceptor: CallInterceptor,
+        handler: grpc.RpcMethodHandler[Any, Any],
+        details: grpc.HandlerCallDetails,
+    ) -> None:
+        self._interceptor = interceptor
+        self._handler = handler
+        self._behaviour = _behaviour(handler)
+        self._method = details.method
+        self._metadata = dict(details.invocation_metadata)
 
-    def refuse_with(self, error: Exception) -> Any:
-        async def refuse(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-            with self._bound():
+    async def unary(self, requests: Any, context: Context) -> Message:
+        with self._bound():
+            try:
+                async with self._entered(context):
+                    response: Message = await self._behaviour(await self._request(requests), context)
+                    return response
+            except Exception as error:  # noqa: BLE001 - the one seam where every error becomes a status
                 await self._abort(context, error)
 
-        return refuse
-
-    def wrap_unary(self, behaviour: Callable[..., Awaitable[Message]], *, request_streaming: bool) -> Any:
-        async def unary(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> Message:
-            with self._bound(), called_by(self.caller):
-                try:
-                    self._admit(context)
-                    # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result. An upload
-                    # takes as long as its bytes; keepalive notices a client that is gone.
-                    unlimited = request_streaming and context.time_remaining() is None
-                    async with asyncio.timeout(None if unlimited else remaining_seconds(context)):
-                        return await behaviour(_validated(request, streaming=request_streaming), context)
-                except Exception as error:  # noqa: BLE001 - the one seam where every error becomes a status
-                    await self._abort(context, error)
-
-        return unary
-
-    def wrap_stream(self, behaviour: Callable[..., AsyncIterator[Message]], *, request_streaming: bool) -> Any:
-        async def stream(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Message]:
-            with self._bound(), called_by(self.caller):
-                try:
-                    self._admit(context)
-                    async for response in behaviour(_validated(request, streaming=request_streaming), context):
+    async def stream(self, requests: Any, context: Context) -> AsyncIterator[Message]:
+        with self._bound():
+            try:
+                async with self._entered(context):
+                    async for response in self._behaviour(await self._request(requests), context):
                         yield response
-                except Exception as error:  # noqa: BLE001 - as above
-                    await self._abort(context, error)
+            except Exception as error:  # noqa: BLE001 - as above
+                await self._abort(context, error)
 
-        return stream
+    def deserialize(self, raw: bytes) -> Message:
+        largest = _largest_request_bytes(self._method)
+        if len(raw) > largest:
+            raise ResourceExhaustedError(
+                f"The message has {len(raw)} bytes; no valid one of this method has more than {largest}.",
+                reason=error_reason_pb2.ERROR_REASON_MESSAGE_TOO_LARGE,
+                quota=QuotaViolation(self._method, "bytes of a message", largest),
+            )
+        message: Message = self._handler.request_deserializer(raw)  # type: ignore[misc] # generated code has one
+        return message
 
-    def _admit(self, context: grpc.aio.ServicerContext[Any, Any]) -> None:
-        if self._tls is not None:
-            self._tls.admit(context)
+    @asynccontextmanager
+    async def _entered(self, context: Context) -> AsyncIterator[None]:
+        """Lets the call in, and takes its time."""
+        if self._interceptor.tls is not None:
+            self._interceptor.tls.admit(context)
+        limits = self._interceptor.limits
+        with limits.of_server():
+            who = await self._authenticated(context.peer())
+            with limits.of_caller(who, streaming=self._is_stream), called_by(who):
+                # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result.
+                async with asyncio.timeout(self._seconds(context)):
+                    yield
+
+    async def _authenticated(self, peer: str) -> Any:
+        credential, strangers = str(self._metadata.get("authorization", "")), self._interceptor.strangers
+        strangers.check(peer, credential)
+        try:
+            who = await self._interceptor.authenticate(self._method, self._metadata)
+        except UnauthenticatedError:
+            strangers.wrong(peer, credential)
+            raise
+        strangers.right(credential)
+        return who
+
+    @property
+    def _is_stream(self) -> bool:
+        return self._handler.request_streaming or self._handler.response_streaming
+
+    def _seconds(self, context: Context) -> float:
+        # None when the client set no deadline, whatever the stubs of gRPC's types say.
+        left: float | None = context.time_remaining()
+        if left is not None:
+            return max(left, 0.001)
+        limits = self._interceptor.limits
+        if self._handler.request_streaming:
+            return limits.request_stream_seconds
+        return limits.response_stream_seconds if self._handler.response_streaming else limits.unary_seconds
+
+    async def _request(self, requests: AsyncIterator[Message]) -> Any:
+        messages = _validated_stream(requests, self._interceptor.limits.idle_seconds)
+        if self._handler.request_streaming:
+            return messages
+        request: Message | None = await anext(messages, None)
+        if request is None:
+            problem = "The call carries no request."
+            raise InvalidArgumentError(problem, reason=error_reason_pb2.ERROR_REASON_INVALID_FIELD)
+        return request
 
     def _bound(self) -> Any:
         offered = self._metadata.get(CORRELATION_METADATA_KEY)
         return bound_contextvars(correlation_id=correlation_id(offered if isinstance(offered, str) else None))
 
-    async def _abort(self, context: grpc.aio.ServicerContext[Any, Any], error: Exception) -> NoReturn:
+    async def _abort(self, context: Context, error: Exception) -> NoReturn:
         if isinstance(error, grpc.aio.AbortError):
             raise error
         known = _known(error)
@@ -162,6 +219,11 @@ class _Call:
 def _known(error: Exception) -> WhodexError:
     if isinstance(error, WhodexError):
         return error
+    if isinstance(error, DecodeError):
+        return InvalidArgumentError(
+            "The bytes of the message are none of its type. Are client and server of the same contract?",
+            reason=error_reason_pb2.ERROR_REASON_INVALID_FIELD,
+        )
     if isinstance(error, TimeoutError):
         return DeadlineExceededError(
             "The deadline passed before the answer was ready. Call again with a longer one.",
@@ -173,17 +235,31 @@ def _known(error: Exception) -> WhodexError:
     )
 
 
-def _validated(request: Any, *, streaming: bool) -> Any:
-    if streaming:
-        return _validated_stream(request)
-    validate(request)
-    return request
-
-
-async def _validated_stream(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
-    async for request in requests:
+async def _validated_stream(requests: AsyncIterator[Message], idle_seconds: float) -> AsyncIterator[Message]:
+    messages = aiter(requests)
+    while (request := await _next(messages, idle_seconds)) is not None:
         validate(request)
         yield request
+
+
+async def _next(messages: AsyncIterator[Message], idle_seconds: float) -> Message | None:
+    """The next request; a client that falls silent must not hold on to what a call holds."""
+    try:
+        async with asyncio.timeout(idle_seconds) as idle:
+            return await anext(messages, None)
+    except TimeoutError as error:
+        if not idle.expired():
+            raise
+        raise DeadlineExceededError(
+            f"No further message came for {idle_seconds:g} s, so the call was ended. Nothing of it was kept.",
+            reason=error_reason_pb2.ERROR_REASON_STREAM_IDLE,
+        ) from error
+
+
+@cache
+def _largest_request_bytes(method: str) -> int:
+    _, service, name = method.split("/")
+    return largest_request_bytes(_POOL.FindMethodByName(f"{service}.{name}").input_type)
 
 
 def validate(message: Message) -> None:
@@ -210,13 +286,3 @@ def _violation(violation: protovalidate.Violation) -> FieldViolation:
 
 def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Any:
     return handler.unary_unary or handler.unary_stream or handler.stream_unary or handler.stream_stream
-
-
-def _handler_like(handler: grpc.RpcMethodHandler[Any, Any], behaviour: Any) -> grpc.RpcMethodHandler[Any, Any]:
-    make = {
-        (False, False): grpc.unary_unary_rpc_method_handler,
-        (False, True): grpc.unary_stream_rpc_method_handler,
-        (True, False): grpc.stream_unary_rpc_method_handler,
-        (True, True): grpc.stream_stream_rpc_method_handler,
-    }[handler.request_streaming, handler.response_streaming]
-    return make(behaviour, handler.request_deserializer, handler.response_serializer)

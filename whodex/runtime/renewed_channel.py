@@ -73,11 +73,19 @@ class RenewedChannel(_Renewed):
     def _newest(self) -> grpc.aio.Channel:
         found = self._certificates.current()
         if found is not self._used:
-            task = asyncio.create_task(self._channel.close(DRAIN_SECONDS))
+            task = asyncio.create_task(_close_later(self._channel))
             self._draining.add(task)
             task.add_done_callback(self._draining.discard)
             self._used, self._channel = found, self._open(found)
         return self._channel
+
+
+async def _close_later(channel: grpc.aio.Channel) -> None:
+    # Not close(DRAIN_SECONDS): once that has begun, nothing ends it sooner.
+    try:
+        await asyncio.sleep(DRAIN_SECONDS)
+    finally:
+        await channel.close()
 
 
 class RenewedSyncChannel(_Renewed):

@@ -14,6 +14,7 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from whodex.runtime.call_limits import CallLimits
 from whodex.runtime.channel_options import MAX_MESSAGE_BYTES
 from whodex.runtime.interceptors import Authenticate, CallInterceptor
 from whodex.runtime.log import get_logger
@@ -33,10 +34,25 @@ _OPTIONS: Sequence[tuple[str, Any]] = (
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
     # Two servers on one port would share its calls by chance; the second one shall fail to start.
     ("grpc.so_reuseport", 0),
-    # Our channels ping every 20 s, also while idle.
+    # Our channels ping every 20 s, also while idle. Who pings more often than every 10 s is cut off.
     ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
     ("grpc.keepalive_permit_without_calls", 1),
+    # A client that vanished without a word is noticed within 80 s, and what its calls hold is free again.
+    ("grpc.keepalive_time_ms", 60_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # From time to time a connection is opened anew: new instances get their share of the load, and a certificate that
+    # is no longer accepted keeps no connection for long. Streams may go on for as long as an upload may take.
+    ("grpc.max_connection_age_ms", 30 * 60_000),
+    ("grpc.max_connection_age_grace_ms", 24 * 3600_000),
+    ("grpc.max_connection_idle_ms", 10 * 60_000),
+    # Further calls on the connection wait at the client.
+    ("grpc.max_concurrent_streams", 256),
+    # A key and a correlation id have 150 bytes.
+    ("grpc.max_metadata_size", 8 * 1024),
+    ("grpc.absolute_max_metadata_size", 16 * 1024),
 )
+# Health checks and reflection, which need no credential, and those that are just being refused.
+_UNCOUNTED_CALLS = 256
 _SERVING = health_pb2.HealthCheckResponse.SERVING
 _NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 _log = get_logger()
@@ -61,6 +77,7 @@ class Listener:
     authenticate: Authenticate
     # Called when the server is about to stop: streams that would wait for ever must end now.
     on_drain: Callable[[], None] = lambda: None
+    limits: CallLimits = field(default_factory=CallLimits)
     # None: plaintext.
     tls: Tls | None = None
     # Plaintext beyond loopback, where something else encrypts.
@@ -89,7 +106,11 @@ async def running(listener: Listener) -> AsyncIterator[int]:
     Raises:
         AddressError: the address cannot be bound, or must not be without TLS.
     """
-    server = grpc.aio.server(interceptors=[CallInterceptor(listener.authenticate, listener.tls)], options=_OPTIONS)
+    server = grpc.aio.server(
+        interceptors=[CallInterceptor(listener.authenticate, listener.tls, listener.limits)],
+        options=_OPTIONS,
+        maximum_concurrent_rpcs=listener.limits.max_calls + _UNCOUNTED_CALLS,
+    )
     for service in listener.services:
         service.add(service.servicer, server)
     health_servicer = health.aio.HealthServicer()

@@ -59,7 +59,7 @@ def test_violations_and_the_retry_delay_survive_the_wire():
     )
     received = errors.from_rpc_error(_Call(sent))
     assert received.violations == sent.violations
-    assert received.retry_after_seconds == 2
+    assert received.retry_after_seconds == 1.2
 
 
 def test_details_stay_below_the_limit_of_metadata():

@@ -15,11 +15,17 @@ from whodex.errors import (
     FailedPreconditionError,
     InvalidArgumentError,
     NotFoundError,
+    ResourceExhaustedError,
     UnauthenticatedError,
     UnavailableError,
 )
 from whodex.v1 import error_reason_pb2
-from whodex.v1.people_service_pb2 import CreatePersonRequest, ListPeopleResponse, WatchPersonResponse
+from whodex.v1.people_service_pb2 import (
+    CreatePersonRequest,
+    CreatePersonResponse,
+    ListPeopleResponse,
+    WatchPersonResponse,
+)
 from whodex.v1.people_service_pb2_grpc import PeopleServiceStub
 
 if TYPE_CHECKING:
@@ -145,6 +151,50 @@ def test_a_write_is_not_repeated(api: ScriptedApi, client: Client) -> None:
         client.people.create("Ada")
 
     assert len(api.requests("CreatePerson")) == 1
+
+
+def _busy(retry_after_seconds: float | None) -> ResourceExhaustedError:
+    reason = error_reason_pb2.ERROR_REASON_SERVER_BUSY
+    return ResourceExhaustedError("One too many.", reason=reason, retry_after_seconds=retry_after_seconds)
+
+
+def test_a_call_that_was_one_too_many_is_made_again_when_the_server_says(api: ScriptedApi, client: Client) -> None:
+    api.answers["CreatePerson"] = _failing_once(_busy(0.05), CreatePersonResponse(person={"display_name": "Ada"}))
+
+    assert client.people.create("Ada").display_name == "Ada"
+    assert len(api.requests("CreatePerson")) == 2
+
+
+def test_a_stream_that_was_one_too_many_is_opened_again(api: ScriptedApi, client: Client) -> None:
+    api.answers["WatchPerson"] = _failing_once(_busy(0.05), [WatchPersonResponse(person={"name": PERSON})])
+
+    assert [state.person.name for state in client.people.watch(PERSON)] == [PERSON]
+
+
+@pytest.mark.parametrize(
+    ("retry_after_seconds", "attempts"), [(None, 1), (0.01, 4), (3600, 1)], ids=["never", "soon", "past the deadline"]
+)
+def test_a_refusal_is_the_callers_in_the_end(
+    api: ScriptedApi, client: Client, retry_after_seconds: float | None, attempts: int
+) -> None:
+    api.answers["GetPerson"] = _failing(_busy(retry_after_seconds))
+
+    with pytest.raises(ResourceExhaustedError):
+        client.people.get(PERSON)
+
+    assert len(api.requests("GetPerson")) == attempts
+
+
+def test_a_stream_that_has_begun_is_not_opened_again(api: ScriptedApi, client: Client) -> None:
+    def broken(_request: object) -> Iterator[WatchPersonResponse]:
+        yield WatchPersonResponse(person={"name": PERSON})
+        raise _busy(0.01)
+
+    api.answers["WatchPerson"] = broken
+
+    with pytest.raises(ResourceExhaustedError):
+        list(client.people.watch(PERSON))
+    assert len(api.requests("WatchPerson")) == 1
 
 
 def test_a_server_that_is_not_there_is_unavailable(free_port: int) -> None:
