@@ -44,11 +44,11 @@ html_css_files = ["whodex.css"]
 copybutton_exclude = ".gp, .go"
 
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    "Start": ("comparison",),
+    "Start": ("quickstart", "concepts", "accuracy", "comparison"),
     "Use": ("cli", "client", "pictures", "troubleshooting"),
     "Run": ("operations", "upgrade", "backup", "security", "models"),
     "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
-    "Develop": ("tasks", "benchmarks", "decisions/index", "changelog"),
+    "Develop": ("tasks", "imports", "benchmarks", "decisions/index", "changelog"),
 }
 
 
