@@ -37,6 +37,7 @@ suppress_warnings = ["toc.not_included"]
 html_theme = "furo"
 html_title = f"Whodex {version}"
 html_show_sphinx = False
+html_show_copyright = False
 html_copy_source = False
 html_static_path = ["static"]
 html_css_files = ["whodex.css"]

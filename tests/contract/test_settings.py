@@ -1,5 +1,6 @@
 """The local stack and the services meet in environment variables, which no type checker sees."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from whodex.stack.certificates import StackTls
 from whodex.stack.parts import MESH_PARTS, PORT_NAMES, Part, all_parts
 from whodex.stack.state import Secrets, StateDirectory
 
+ROOT = Path(__file__).parents[2]
 READERS: dict[str, type[Settings]] = {
     "migrations": UpgradeSettings,
     "api_server": ServerSettings,
@@ -54,3 +56,13 @@ def test_a_service_accepts_the_values(parts: dict[str, Part], name: str, monkeyp
 def test_every_python_process_is_covered(parts: dict[str, Part]) -> None:
     python = {name for name, part in parts.items() if part.command[1:2] == ("-m",)}
     assert python - {"triton", "smoke_media"} == set(READERS)
+
+
+def test_the_operations_page_lists_every_variable_of_the_services_and_no_other() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    section = page.partition("### Of the services")[2].partition("\n## ")[0]
+    listed = [
+        name for row in re.findall(r"^\| ([^|]+) \|", section, re.MULTILINE) for name in re.findall(r"WHODEX_\w+", row)
+    ]
+    read = {f"WHODEX_{field.upper()}" for settings in READERS.values() for field in settings.model_fields}
+    assert sorted(listed) == sorted(read)
