@@ -63,20 +63,30 @@ class SnapshotStore:
             OSError: the disk is full or fails; the snapshots before stay as they are.
         """
         with self._writing:
-            path = self._directory / f"snapshot-{self._newest_number() + 1:08d}"
-            unfinished = path.with_name(path.name + _UNFINISHED_SUFFIX)
-            try:
-                unfinished.mkdir()
-                write_snapshot(unfinished, image)
-                _sync_directory(unfinished)
-                unfinished.rename(path)
-            except OSError:
-                shutil.rmtree(unfinished, ignore_errors=True)
-                raise
-            _sync_directory(self._directory)
+            path = self._write(image)
             self._remove(self._named(_SNAPSHOT_NAME)[KEPT_SNAPSHOTS:])
-        _log.info("snapshot written", snapshot=path.name, epoch=str(image.epoch), sequence=image.sequence)
         return path
+
+    def purge(self, image: IndexImage) -> None:
+        """Leaves no vector on disk that the image does not hold: it replaces every snapshot, set-aside ones included.
+
+        Where there is none, none is written. When the image cannot be written, there is none afterwards: the next
+        start reads more of the feed.
+
+        Args:
+            image: no image that was made before this one may be written after it.
+        """
+        with self._writing:
+            outdated = [*self._named(_SNAPSHOT_NAME), *self._named(_CORRUPT_NAME)]
+            if not outdated:
+                return
+            try:
+                self._write(image)
+            except OSError as error:
+                _log.error("no snapshot written", why=str(error))
+            self._remove(outdated)
+            _sync_directory(self._directory)
+        _log.info("older snapshots purged", snapshots=len(outdated), sequence=image.sequence)
 
     def load_newest(self) -> IndexImage | None:
         """Reads the newest valid snapshot and sets aside the ones that are not; None if there is none."""
@@ -89,6 +99,21 @@ class SnapshotStore:
             _log.info("snapshot loaded", snapshot=path.name, epoch=str(image.epoch), sequence=image.sequence)
             return image
         return None
+
+    def _write(self, image: IndexImage) -> Path:
+        path = self._directory / f"snapshot-{self._newest_number() + 1:08d}"
+        unfinished = path.with_name(path.name + _UNFINISHED_SUFFIX)
+        try:
+            unfinished.mkdir()
+            write_snapshot(unfinished, image)
+            _sync_directory(unfinished)
+            unfinished.rename(path)
+        except OSError:
+            shutil.rmtree(unfinished, ignore_errors=True)
+            raise
+        _sync_directory(self._directory)
+        _log.info("snapshot written", snapshot=path.name, epoch=str(image.epoch), sequence=image.sequence)
+        return path
 
     def _set_aside(self, path: Path, why: SnapshotInvalidError) -> None:
         aside = path.with_name(f"{path.name}.corrupt")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from indexer.collection import ID_BYTES
 from indexer.follower import FeedFollower
-from indexer.index import VectorIndex, collection_key, read_vector
+from indexer.index import IndexImage, VectorIndex, collection_key, read_vector
 from indexer.replica import Replica, watermark_of
 from indexer.search import Neighbors, QueryLimits
 from indexer.search_pool import SearchPool
@@ -42,6 +42,8 @@ class IndexServicer(IndexServiceServicer):
         self._follower = follower
         self._pool = pool
         self._snapshots = snapshots
+        # From an image to its file: an image from before a purge must not be written after it.
+        self._writing = asyncio.Lock()
 
     async def Search(self, request: pb.SearchRequest, context: _Context) -> pb.SearchResponse:
         """Waits for `at_least`, then searches what is applied at that moment."""
@@ -67,15 +69,21 @@ class IndexServicer(IndexServiceServicer):
 
     async def Snapshot(self, request: pb.SnapshotRequest, context: _Context) -> pb.SnapshotResponse:
         """Writes what is served; searches and changes go on meanwhile."""
-        image = self._replica.serving().image()
-        try:
-            await asyncio.to_thread(self._snapshots.write, image)
-        except OSError as error:
-            raise UnavailableError(
-                f"The snapshot could not be written ({error.strerror}). Searching goes on; free or repair the disk.",
-                reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE,
-            ) from error
-        return pb.SnapshotResponse(watermark=feed.Watermark(epoch=str(image.epoch), sequence=image.sequence))
+        async with self._writing:
+            image = self._replica.serving().image()
+            try:
+                await asyncio.to_thread(self._snapshots.write, image)
+            except OSError as error:
+                raise _not_written(error) from error
+        return pb.SnapshotResponse(watermark=_watermark(image))
+
+    async def PurgeSnapshots(self, request: pb.PurgeSnapshotsRequest, context: _Context) -> pb.PurgeSnapshotsResponse:
+        """Waits for `at_least`, then replaces the snapshots by what is applied at that moment."""
+        await self._replica.reach(request.at_least)
+        async with self._writing:
+            image = self._replica.serving().image()
+            await asyncio.to_thread(self._snapshots.purge, image)
+        return pb.PurgeSnapshotsResponse(watermark=_watermark(image))
 
     async def Rebuild(self, request: pb.RebuildRequest, context: _Context) -> pb.RebuildResponse:
         """Reads the feed from its start; the old index serves until the new one has caught up."""
@@ -103,6 +111,17 @@ def _mismatch(number: int, problem: str) -> InvalidArgumentError:
         reason=error_reason_pb2.ERROR_REASON_EMBEDDING_MISMATCH,
         violations=[FieldViolation(f"queries[{number}].embedding", problem)],
     )
+
+
+def _not_written(error: OSError) -> UnavailableError:
+    return UnavailableError(
+        f"The snapshot could not be written ({error.strerror}). Searching goes on; free or repair the disk.",
+        reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE,
+    )
+
+
+def _watermark(image: IndexImage) -> feed.Watermark:
+    return feed.Watermark(epoch=str(image.epoch), sequence=image.sequence)
 
 
 def _neighbors(found: Neighbors) -> pb.Neighbors:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import resource
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -42,6 +43,17 @@ def newest_sequence(store: SnapshotStore) -> int | None:
     return None if image is None else image.sequence
 
 
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """The kernel refuses to let a file grow beyond 1000 bytes, as it does on a full disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_an_empty_directory_holds_no_snapshot(store: SnapshotStore) -> None:
     assert store.load_newest() is None
 
@@ -51,6 +63,34 @@ def test_the_newest_is_loaded_and_two_are_kept(store: SnapshotStore, image_at: I
         store.write(image_at(sequence))
     assert newest_sequence(store) == 3
     assert names(tmp_path) == ["lock", "snapshot-00000002", "snapshot-00000003"]
+
+
+def test_a_purge_leaves_one_snapshot_and_no_damaged_one(
+    store: SnapshotStore, image_at: ImageAt, tmp_path: Path
+) -> None:
+    store.write(image_at(1))
+    store.write(image_at(2)).joinpath("vectors.bin").write_bytes(b"")
+    store.load_newest()
+    store.purge(image_at(3))
+    assert newest_sequence(store) == 3
+    assert names(tmp_path) == ["lock", "snapshot-00000003"]
+
+
+def test_a_purge_writes_no_snapshot_where_there_is_none(
+    store: SnapshotStore, image_at: ImageAt, tmp_path: Path
+) -> None:
+    store.purge(image_at(1))
+    assert names(tmp_path) == ["lock"]
+
+
+def test_a_purge_that_cannot_write_removes_what_there_is(
+    store: SnapshotStore, image_at: ImageAt, tmp_path: Path
+) -> None:
+    store.write(image_at(1))
+    image = image_at(50)
+    with full_disk():
+        store.purge(image)
+    assert names(tmp_path) == ["lock"]
 
 
 def test_a_corrupt_snapshot_is_set_aside_for_the_one_before(
@@ -86,14 +126,8 @@ def test_a_full_disk_leaves_the_snapshots_before_as_they_are(
 ) -> None:
     store.write(image_at(1))
     image = image_at(50)
-    # The kernel refuses to let a file grow beyond this, as it does on a full disk.
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))
-    try:
-        with pytest.raises(OSError, match="File too large"):
-            store.write(image)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    with full_disk(), pytest.raises(OSError, match="File too large"):
+        store.write(image)
     assert names(tmp_path) == ["lock", "snapshot-00000001"]
     assert newest_sequence(store) == 1
 

@@ -10,6 +10,7 @@ import grpc.aio
 import numpy as np
 import pytest
 
+from indexer.index import read_vector
 from whodex.errors import (
     DeadlineExceededError,
     InvalidArgumentError,
@@ -179,6 +180,27 @@ async def test_a_snapshot_is_durable_when_the_call_returns(stub: Any, history: A
     response = await stub.Snapshot(pb.SnapshotRequest())
     assert response.watermark == history.watermark
     assert (tmp_path / "index" / "snapshot-00000001" / "SHA256SUMS").is_file()
+
+
+async def test_a_purge_leaves_no_file_with_a_vector_that_was_deleted(
+    stub: Any, history: Any, people: dict[UUID, Any], tmp_path: Path
+) -> None:
+    def files_with(vector: Any) -> list[str]:
+        found = [path for path in (tmp_path / "index").rglob("*") if path.is_file()]
+        return [path.name for path in found if vector.tobytes() in path.read_bytes()]
+
+    for _ in range(2):
+        await stub.Snapshot(pb.SnapshotRequest())
+    indexed = {id_: read_vector(to_proto(vector, history.space)) for id_, vector in people.items()}
+    deleted, kept = list(indexed)[:2]
+    assert files_with(indexed[deleted]) == ["vectors.bin"] * 2
+
+    history.remove(deleted)
+    response = await stub.PurgeSnapshots(pb.PurgeSnapshotsRequest(at_least=history.watermark))
+
+    assert response.watermark == history.watermark
+    assert files_with(indexed[deleted]) == []
+    assert files_with(indexed[kept]) == ["vectors.bin"]
 
 
 async def test_searching_goes_on_when_a_snapshot_cannot_be_written(
