@@ -16,6 +16,7 @@ VIDEO = (*LIBRARY, "videos")
 SCENE = (*VIDEO, "scenes")
 APPEARANCE = (*VIDEO, "appearances")
 CONTENT = (*LIBRARY, "contents")
+ERASURE = (*LIBRARY, "erasures")
 
 
 def name(collections: tuple[str, ...], *ids: UUID) -> str:

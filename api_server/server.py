@@ -16,6 +16,7 @@ from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
 from api_server.database.roles import UnfitRoleError
+from api_server.erasures.servicer import ErasureServicer
 from api_server.feed.servicer import EmbeddingFeedServicer
 from api_server.libraries.servicer import LibraryServicer
 from api_server.operations.servicer import OperationsServicer
@@ -37,6 +38,7 @@ from whodex.runtime.settings import load_settings
 from whodex.runtime.store import ObjectStore
 from whodex.v1.content_service_pb2_grpc import add_ContentServiceServicer_to_server
 from whodex.v1.embedding_feed_service_pb2_grpc import add_EmbeddingFeedServiceServicer_to_server
+from whodex.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceStub
 from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_server
@@ -125,6 +127,12 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     return Listener(
         settings.api_listen,
         [
+            Service(
+                "whodex.v1.ErasureService",
+                add_ErasureServiceServicer_to_server,
+                ErasureServicer(parts.database),
+                [parts.database.check],
+            ),
             Service(
                 "whodex.v1.LibraryService", add_LibraryServiceServicer_to_server, libraries, [parts.database.check]
             ),

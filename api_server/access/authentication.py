@@ -19,7 +19,8 @@ _ADMIN_ONLY_METHODS = frozenset(
     f"/whodex.v1.LibraryService/{method}" for method in ("CreateLibrary", "ListLibraries", "DeleteLibrary")
 )
 _OPERATIONS_SERVICE = "/whodex.v1.OperationsService/"
-_LIBRARY_SERVICE = "/whodex.v1.LibraryService/"
+# What the admin may call: these see what belongs to a library, never what is in it.
+_ADMIN_SERVICES = ("/whodex.v1.LibraryService/", "/whodex.v1.ErasureService/", _OPERATIONS_SERVICE)
 # Built once: this runs before every call.
 _LIBRARY_OF_KEY = select(ApiKey.library_id).where(
     ApiKey.secret_sha256 == bindparam("digest"), ApiKey.revoke_time.is_(None)
@@ -58,7 +59,7 @@ class Authenticator:
 
 def _allowed(caller: Caller, method: str) -> bool:
     if caller.library_id is None:
-        return method.startswith((_LIBRARY_SERVICE, _OPERATIONS_SERVICE))
+        return method.startswith(_ADMIN_SERVICES)
     return method not in _ADMIN_ONLY_METHODS and not method.startswith(_OPERATIONS_SERVICE)
 
 

@@ -157,6 +157,8 @@ def _engine(url: str, application: str, pool_size: int, server_settings: Mapping
         url,
         # Transactions say BEGIN themselves: switching a connection to autocommit and back costs more than a query.
         isolation_level="AUTOCOMMIT",
+        # Errors go to the log: they must not take names and embeddings along.
+        hide_parameters=True,
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=_POOL_TIMEOUT_SECONDS,

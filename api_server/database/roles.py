@@ -11,11 +11,19 @@ from sqlalchemy import URL, Connection, text
 
 _EXISTS = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
 _MAY_CREATE = text("SELECT rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user")
+_IS_SUPERUSER = text("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
 _GRANTS = (
     "GRANT USAGE ON SCHEMA public TO {role}",
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
     "REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+    # What an erasure takes: tables are written anew, and the log is cut off behind that.
+    "GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role}",
+)
+# A superuser's to give. Without them an erasure is not complete, and says what it waits for.
+_GRANTS_OF_A_SUPERUSER = (
+    "GRANT pg_checkpoint, pg_monitor TO {role}",
+    "GRANT EXECUTE ON FUNCTION pg_switch_wal() TO {role}",
 )
 _RIGHTS = text("""
 SELECT rolname, rolsuper, rolbypassrls,
@@ -55,6 +63,9 @@ def admit(connection: Connection, serving: URL) -> None:
         )
     for grant in _GRANTS:
         _execute(connection, sql.SQL(grant).format(role=role))
+    if connection.scalar(_IS_SUPERUSER):
+        for grant in _GRANTS_OF_A_SUPERUSER:
+            _execute(connection, sql.SQL(grant).format(role=role))
 
 
 def check(connection: Connection) -> None:

@@ -9,9 +9,11 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server import feed, work
-from api_server.contents.deletion import delete_library_contents
 from api_server.database.rows import AnyRow
-from api_server.database.schema import Appearance, CollectionKind, Library, Person, ReferencePhoto, Video
+from api_server.database.schema import Appearance, CollectionKind, ErasureKind, Library, Person, ReferencePhoto, Video
+from api_server.erasures import erasures
+from api_server.erasures.counting import count_contents
+from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
 from api_server.names import LIBRARY, name, not_found
 from whodex.errors import FailedPreconditionError
@@ -54,28 +56,30 @@ async def list_page(session: AsyncSession, *, after: UUID | None, limit: int) ->
     return list((await session.execute(query)).all())
 
 
-async def delete_whole(session: AsyncSession, library_id: UUID, *, force: bool) -> None:
-    """Deletes a library: its rows now, its embeddings from the feed, its blobs by work items.
+async def delete_whole(session: AsyncSession, library_id: UUID, *, force: bool) -> Deleted:
+    """Deletes a library: its rows now, its embeddings from the feed; the erasure sees to the rest.
 
     Raises:
         NotFoundError: there is no such library.
         FailedPreconditionError: LIBRARY_NOT_EMPTY, it holds something and `force` is not set.
     """
     await session.execute(_PATIENCE)
-    await work.cancel(session, await _media_ids(session, library_id))
+    cancelled = await work.cancel(session, await _media_ids(session, library_id))
     # Nothing can be added to a library whose row is locked: every insert needs a share lock on it.
     locked = select(Library.id).where(Library.id == library_id).with_for_update()
+    target = name(LIBRARY, library_id)
     if await session.scalar(locked) is None:
-        raise not_found(name(LIBRARY, library_id))
+        raise not_found(target)
     if not force and await _holds_something(session, library_id):
         raise FailedPreconditionError(
             "The library still holds people or videos. Delete them first, or set force to delete all of it.",
             reason=error_reason_pb2.ERROR_REASON_LIBRARY_NOT_EMPTY,
         )
     tombstones = await _tombstones(session, library_id)
+    contents = await count_contents(session, ErasureKind.LIBRARY, library_id)
     await session.execute(delete(Library).where(Library.id == library_id))
-    await delete_library_contents(session, library_id)
-    await feed.record_changes(session, tombstones)
+    erasure_id = await erasures.begin(session, ErasureKind.LIBRARY, library_id, target, contents, cancelled)
+    return Deleted(await feed.record_changes(session, tombstones), erasure_id)
 
 
 async def _media_ids(session: AsyncSession, library_id: UUID) -> list[UUID]:

@@ -49,8 +49,8 @@ class LibraryServicer(LibraryServiceServicer):
         """Deletes a library with all that it holds."""
         (library_id,) = authorized_ids(request.name, names.LIBRARY)
         async with self._database.transaction() as session:
-            await libraries.delete_whole(session, library_id, force=request.force)
-        return pb.DeleteLibraryResponse()
+            deleted = await libraries.delete_whole(session, library_id, force=request.force)
+        return pb.DeleteLibraryResponse(erasure=deleted.erasure(library_id))
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
         """Makes a key and shows its secret, this once."""

@@ -10,9 +10,11 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server import feed, work
-from api_server.contents.deletion import delete_contents
 from api_server.database.rows import AnyRow, AnySelect
-from api_server.database.schema import CollectionKind, FeedState, MediaState, Person, ReferencePhoto
+from api_server.database.schema import CollectionKind, ErasureKind, FeedState, MediaState, Person, ReferencePhoto
+from api_server.erasures import erasures
+from api_server.erasures.counting import count_contents
+from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
 from api_server.names import LIBRARY, PERSON, name, not_found
 from whodex.runtime.interceptors import validate
@@ -132,24 +134,25 @@ async def change(session: AsyncSession, library_id: UUID, person_id: UUID, value
     return await get(session, library_id, person_id)
 
 
-async def delete_whole(session: AsyncSession, library_id: UUID, person_id: UUID) -> feed.FeedPosition:
-    """Deletes a person: rows now, the query embedding from the feed, the photos' blobs by a work item.
+async def delete_whole(session: AsyncSession, library_id: UUID, person_id: UUID) -> Deleted:
+    """Deletes a person: rows now, the query embedding from the feed; the erasure sees to the rest.
 
     Returns:
         The position from which on an index no longer finds the person.
     """
     # Work before people: the order in which everybody takes these locks. A photo that is added between the two goes
     # with the person all the same; its work finds nothing to do.
-    await work.cancel(session, await _photo_ids(session, person_id))
+    cancelled = await work.cancel(session, await _photo_ids(session, person_id))
     locked = select(Person.query_space).where(Person.id == person_id, Person.library_id == library_id).with_for_update()
     row = (await session.execute(locked)).one_or_none()
+    target = name(PERSON, library_id, person_id)
     if row is None:
-        raise not_found(name(PERSON, library_id, person_id))
-    photo_ids = await _photo_ids(session, person_id)
+        raise not_found(target)
+    contents = await count_contents(session, ErasureKind.PERSON, person_id)
     await session.execute(delete(Person).where(Person.id == person_id))
-    await delete_contents(session, library_id, photo_ids)
+    erasure_id = await erasures.begin(session, ErasureKind.PERSON, library_id, target, contents, cancelled)
     tombstone = feed.Change(CollectionKind.PEOPLE, person_id, library_id, row.query_space or "", None)
-    return await feed.record_changes(session, [tombstone] if row.query_space else [])
+    return Deleted(await feed.record_changes(session, [tombstone] if row.query_space else []), erasure_id)
 
 
 async def _photo_ids(session: AsyncSession, person_id: UUID) -> list[UUID]:

@@ -9,10 +9,12 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from api_server import feed, work
-from api_server.contents.deletion import delete_contents
+from api_server import work
 from api_server.database.rows import AnyRow, AnySelect
-from api_server.database.schema import Content, MediaState, Person, ReferencePhoto
+from api_server.database.schema import Content, ErasureKind, MediaState, Person, ReferencePhoto
+from api_server.erasures import erasures
+from api_server.erasures.counting import count_contents
+from api_server.erasures.deleted import Deleted
 from api_server.names import PHOTO, name, not_found
 from api_server.results.people import recompute_query_embedding
 from whodex.errors import FailedPreconditionError
@@ -118,22 +120,24 @@ async def retry(session: AsyncSession, library_id: UUID, person_id: UUID, photo_
     return await get(session, library_id, person_id, photo_id)
 
 
-async def delete_whole(session: AsyncSession, library_id: UUID, person_id: UUID, photo_id: UUID) -> feed.FeedPosition:
-    """Deletes a photo and takes it out of the query embedding; its blobs go by a work item.
+async def delete_whole(session: AsyncSession, library_id: UUID, person_id: UUID, photo_id: UUID) -> Deleted:
+    """Deletes a photo and takes it out of the query embedding; the erasure sees to the rest.
 
     Returns:
         The position from which on an index knows the person without the photo.
     """
-    await work.cancel(session, [photo_id])
+    cancelled = await work.cancel(session, [photo_id])
     # The person before the photo, as in a deletion of the person: two that meet wait for each other.
     await session.execute(select(Person.id).where(Person.id == person_id).with_for_update())
+    contents = await count_contents(session, ErasureKind.PHOTO, photo_id)
     gone = await session.scalar(
         delete(ReferencePhoto).where(*_is(library_id, person_id, photo_id)).returning(ReferencePhoto.id)
     )
+    target = name(PHOTO, library_id, person_id, photo_id)
     if gone is None:
-        raise not_found(name(PHOTO, library_id, person_id, photo_id))
-    await delete_contents(session, library_id, [photo_id])
-    return await recompute_query_embedding(session, person_id)
+        raise not_found(target)
+    erasure_id = await erasures.begin(session, ErasureKind.PHOTO, library_id, target, contents, cancelled)
+    return Deleted(await recompute_query_embedding(session, person_id), erasure_id)
 
 
 def analysis_payload(photo_name: str, content_key: str, box: list[float] | None) -> Message:

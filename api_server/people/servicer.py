@@ -77,8 +77,10 @@ class PeopleServicer(PeopleServiceServicer):
         """Deletes a person with their photos."""
         library_id, person_id = authorized_ids(request.name, names.PERSON)
         async with self._database.transaction() as session:
-            position = await people.delete_whole(session, library_id, person_id)
-        return pb.DeletePersonResponse(consistency_token=feed.make_consistency_token(position))
+            deleted = await people.delete_whole(session, library_id, person_id)
+        return pb.DeletePersonResponse(
+            consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
+        )
 
     async def UploadReferencePhoto(
         self, request_iterator: AsyncIterator[pb.UploadReferencePhotoRequest], context: Context
@@ -116,8 +118,10 @@ class PeopleServicer(PeopleServiceServicer):
         """Deletes a photo and takes it out of the person's query embedding."""
         library_id, person_id, photo_id = authorized_ids(request.name, names.PHOTO)
         async with self._database.transaction() as session:
-            position = await photos.delete_whole(session, library_id, person_id, photo_id)
-        return pb.DeleteReferencePhotoResponse(consistency_token=feed.make_consistency_token(position))
+            deleted = await photos.delete_whole(session, library_id, person_id, photo_id)
+        return pb.DeleteReferencePhotoResponse(
+            consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
+        )
 
     async def RetryReferencePhoto(
         self, request: pb.RetryReferencePhotoRequest, context: Context

@@ -13,6 +13,7 @@ from api_server.database.notifications import Channel, NotificationHub, Subscrip
 from api_server.feed.horizon import forget_deletions
 from api_server.results.registry import effects_by_task
 from api_server.scheduler.doorbell import BrokerUnavailableError, Doorbell
+from api_server.scheduler.erasure import Eraser
 from api_server.scheduler.garbage import collect_garbage
 from api_server.scheduler.relay import relay
 from api_server.scheduler.sweep import ring_for_due_work
@@ -29,6 +30,8 @@ HOUSEKEEPING_SECONDS = 3600.0
 GARBAGE_AGE = timedelta(hours=1)
 # An indexer that was away for longer builds its index anew, which takes minutes.
 TOMBSTONE_AGE = timedelta(days=7)
+# Tables that an erasure touches are locked for a moment each time; what is deleted meanwhile goes with the next round.
+ERASURE_SECONDS = 5.0
 
 _FIRST_BACKOFF_SECONDS = 0.5
 _LAST_BACKOFF_SECONDS = 8.0
@@ -46,6 +49,7 @@ class Duties:
     hub: NotificationHub
     doorbell: Doorbell
     store: ObjectStore
+    eraser: Eraser
 
     async def run(self) -> None:
         """Runs every loop until cancelled, or until one of them meets an error that waiting cannot mend."""
@@ -65,6 +69,7 @@ class Duties:
                         _pause(SWEEP_SECONDS),
                     )
                 )
+                loops.create_task(repeat("erasures", self.eraser.complete_due, _pause(ERASURE_SECONDS)))
                 loops.create_task(
                     repeat(
                         "garbage collection",

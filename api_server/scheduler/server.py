@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, NoReturn
 
 import grpc.aio
@@ -14,16 +15,21 @@ from api_server.database import migration
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
 from api_server.database.roles import UnfitRoleError
+from api_server.erasures.receipts import ReceiptSigner
 from api_server.results.registry import UnappliedTaskError, effects_by_task
 from api_server.scheduler.doorbell import Doorbell
 from api_server.scheduler.duties import Duties
+from api_server.scheduler.erasure import Eraser
 from api_server.scheduler.leadership import lead
 from api_server.scheduler.settings import SchedulerSettings
+from api_server.search.peers import Index
+from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import invalid_credentials
 from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
 from whodex.runtime.settings import load_settings
 from whodex.runtime.store import ObjectStore
+from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 
 
 def main() -> None:
@@ -44,7 +50,16 @@ async def run(settings: SchedulerSettings) -> None:
     database = Database.from_url(url, application="whodex scheduler", pool_size=8)
     doorbell = Doorbell(settings.broker_url.get_secret_value())
     hub, store = NotificationHub(url), ObjectStore.from_url(settings.store_url)
-    duties = Duties(database.system, hub, doorbell, store)
+    to_indexer = internal_channel(settings.indexer_address, settings.internal_token.get_secret_value(), settings.mesh)
+    eraser = Eraser(
+        database.system,
+        url,
+        store,
+        Index(IndexServiceStub(to_indexer)),
+        ReceiptSigner.from_seed(settings.receipt_key.get_secret_value()),
+        _days(settings.backup_retention_days),
+    )
+    duties = Duties(database.system, hub, doorbell, store, eraser)
     background = [asyncio.create_task(hub.run()), asyncio.create_task(lead(url, duties.run))]
     serving = asyncio.create_task(serve([_health_listener(settings, database, doorbell)]))
     try:
@@ -57,6 +72,7 @@ async def run(settings: SchedulerSettings) -> None:
             task.cancel()
         await asyncio.wait([serving, *background])
         doorbell.close()
+        await to_indexer.close()
         await database.aclose()
 
 
@@ -69,6 +85,10 @@ def _health_listener(settings: SchedulerSettings, database: Database, doorbell: 
         tls=settings.mesh,
         allow_plaintext=settings.allow_plaintext,
     )
+
+
+def _days(count: int | None) -> timedelta | None:
+    return None if count is None else timedelta(days=count)
 
 
 def _no_methods(servicer: None, server: grpc.aio.Server) -> None:

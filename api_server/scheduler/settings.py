@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from api_server.erasures.receipts import ReceiptSigner
 from whodex.runtime.settings import Address, Secret
 from whodex.runtime.tls import MeshSettings
+
+
+def _checked_seed(seed: SecretStr) -> SecretStr:
+    ReceiptSigner.from_seed(seed.get_secret_value())
+    return seed
+
+
+ReceiptSeed = Annotated[SecretStr, AfterValidator(_checked_seed)]
+# An environment variable that is set to nothing is as good as unset.
+BackupDays = Annotated[Annotated[int, Field(ge=0, le=36500)] | None, BeforeValidator(lambda value: None if value == "" else value)]
 
 
 class SchedulerSettings(MeshSettings):
@@ -12,5 +27,12 @@ class SchedulerSettings(MeshSettings):
     database_url: Secret
     broker_url: Secret
     store_url: str
+    # The index is asked to leave nothing of what is deleted on its disk.
+    indexer_address: Address
+    internal_token: Secret
+    # 32 random bytes in base64: the Ed25519 key that signs the receipts of erasures.
+    receipt_key: ReceiptSeed
+    # How long backups are kept, for receipts to say until when one may hold what was deleted; empty: not declared.
+    backup_retention_days: BackupDays = None
     # Where gRPC health answers.
     scheduler_health_listen: Address

@@ -90,10 +90,20 @@ class Index:
             ],
         )
         if at_least is not None:
-            request.at_least.epoch = str(at_least.epoch)
-            request.at_least.sequence = at_least.sequence
+            request.at_least.CopyFrom(_watermark(at_least))
         with _unavailable("The index", error_reason_pb2.ERROR_REASON_INDEX_UNAVAILABLE):
             return await self._stub.Search(request, timeout=timeout_seconds)
+
+    async def purge_snapshots(self, position: FeedPosition, *, timeout_seconds: float) -> None:
+        """Returns when the index has applied everything up to a position, and holds nothing older on disk.
+
+        Raises:
+            UnavailableError: INDEX_UNAVAILABLE.
+            DeadlineExceededError: it was not done in time.
+        """
+        request = index_service_pb2.PurgeSnapshotsRequest(at_least=_watermark(position))
+        with _unavailable("The index", error_reason_pb2.ERROR_REASON_INDEX_UNAVAILABLE):
+            await self._stub.PurgeSnapshots(request, timeout=timeout_seconds)
 
 
 class FaceAnalysis:
@@ -113,6 +123,10 @@ class FaceAnalysis:
         request = face_analysis_service_pb2.AnalyzeImageRequest(image=image)
         with _unavailable("Face analysis", error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE):
             return list((await self._stub.AnalyzeImage(request, timeout=timeout_seconds)).faces)
+
+
+def _watermark(position: FeedPosition) -> embedding_feed_service_pb2.Watermark:
+    return embedding_feed_service_pb2.Watermark(epoch=str(position.epoch), sequence=position.sequence)
 
 
 @contextmanager

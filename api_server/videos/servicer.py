@@ -66,8 +66,10 @@ class VideoServicer(VideoServiceServicer):
         """Deletes a video with its scenes and appearances."""
         library_id, video_id = authorized_ids(request.name, names.VIDEO)
         async with self._database.transaction() as session:
-            position = await videos.delete_whole(session, library_id, video_id)
-        return pb.DeleteVideoResponse(consistency_token=feed.make_consistency_token(position))
+            deleted = await videos.delete_whole(session, library_id, video_id)
+        return pb.DeleteVideoResponse(
+            consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
+        )
 
     async def ListScenes(self, request: pb.ListScenesRequest, context: Context) -> pb.ListScenesResponse:
         """Lists the scenes of a video."""

@@ -9,9 +9,11 @@ from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server import feed, work
-from api_server.contents.deletion import delete_contents
 from api_server.database.rows import AnyRow
-from api_server.database.schema import Appearance, CollectionKind, Content, FeedState, Scene, Video
+from api_server.database.schema import Appearance, CollectionKind, Content, ErasureKind, FeedState, Scene, Video
+from api_server.erasures import erasures
+from api_server.erasures.counting import count_contents
+from api_server.erasures.deleted import Deleted
 from api_server.names import VIDEO, name, not_found
 
 VIDEO_COLUMNS = (
@@ -125,19 +127,21 @@ def unpack_appearance_place(place: bytes) -> tuple[int, UUID]:
     return start_us, UUID(bytes=id_)
 
 
-async def delete_whole(session: AsyncSession, library_id: UUID, video_id: UUID) -> feed.FeedPosition:
-    """Deletes a video: rows now, embeddings from the feed, blobs by work items; its processing loses its lease.
+async def delete_whole(session: AsyncSession, library_id: UUID, video_id: UUID) -> Deleted:
+    """Deletes a video: rows now, embeddings from the feed, its processing loses its lease; the erasure does the rest.
 
     Returns:
         The position from which on an index no longer finds it.
     """
-    await work.cancel(session, [video_id])
+    cancelled = await work.cancel(session, [video_id])
     # The lock keeps a result that is being applied from adding appearances between the two statements.
     locked = select(Video.id).where(Video.id == video_id, Video.library_id == library_id).with_for_update()
+    target = name(VIDEO, library_id, video_id)
     if await session.scalar(locked) is None:
-        raise not_found(name(VIDEO, library_id, video_id))
+        raise not_found(target)
+    contents = await count_contents(session, ErasureKind.VIDEO, video_id)
     appearances = await session.execute(select(Appearance.id, Appearance.space).where(Appearance.video_id == video_id))
     tombstones = [feed.Change(CollectionKind.APPEARANCES, row.id, library_id, row.space, None) for row in appearances]
     await session.execute(delete(Video).where(Video.id == video_id))
-    await delete_contents(session, library_id, [video_id])
-    return await feed.record_changes(session, tombstones)
+    erasure_id = await erasures.begin(session, ErasureKind.VIDEO, library_id, target, contents, cancelled)
+    return Deleted(await feed.record_changes(session, tombstones), erasure_id)

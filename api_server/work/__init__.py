@@ -1,5 +1,5 @@
 """Work for the workers: put into a queue of Postgres in the caller's transaction, claimed by lease, finished once."""
 
-from api_server.work.queue import cancel, enqueue
+from api_server.work.queue import Cancelled, cancel, enqueue
 
-__all__ = ["cancel", "enqueue"]
+__all__ = ["Cancelled", "cancel", "enqueue"]

@@ -6,6 +6,8 @@ Locks are always taken in the order work items, people, photos and videos, feed 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -28,10 +30,27 @@ SELECT pg_notify('{Channel.OUTBOX.value}', '')
 """)  # noqa: S608 - the channel is a constant
 # Ordered, as every statement that locks several items: two that overlap wait for each other and never deadlock.
 _CANCEL = text("""
-DELETE FROM work_items WHERE id IN (
-    SELECT id FROM work_items WHERE resource_id = ANY(:resource_ids) ORDER BY id FOR UPDATE
+WITH cancelled AS (
+    DELETE FROM work_items WHERE id IN (
+        SELECT id FROM work_items WHERE resource_id = ANY(:resource_ids) ORDER BY id FOR UPDATE
+    )
+    RETURNING lease_expire_time
 )
+SELECT count(*) AS items, max(lease_expire_time) AS lease_expire_time FROM cancelled
 """)
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """Work that was called off.
+
+    Attributes:
+        count: how many items.
+        lease_expire_time: until then, who works on one of them may not have heard of it; None: nobody works on any.
+    """
+
+    count: int
+    lease_expire_time: datetime | None
 
 
 async def enqueue(
@@ -70,9 +89,10 @@ async def enqueue(
     return item_id
 
 
-async def cancel(session: AsyncSession, resource_ids: Collection[UUID]) -> None:
+async def cancel(session: AsyncSession, resource_ids: Collection[UUID]) -> Cancelled:
     """Calls off all work for some photos or videos, in whatever state; who works on it loses the lease.
 
     Call it before the rows of the resources are locked or deleted. To run work again, cancel it and enqueue it anew.
     """
-    await session.execute(_CANCEL, {"resource_ids": list(resource_ids)})
+    row = (await session.execute(_CANCEL, {"resource_ids": list(resource_ids)})).one()
+    return Cancelled(row.items, row.lease_expire_time)

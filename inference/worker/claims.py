@@ -100,16 +100,15 @@ class Claims:
             items = self._stub.ClaimWork(request).items
         return [_claimed(item, task, self.stopping) for item in items]
 
-    def complete(self, items: Sequence[ClaimedItem[Any]], results: Sequence[Message]) -> None:
-        """Commits one result per item; one whose lease is lost has no effect and is logged."""
+    def complete(self, items: Sequence[ClaimedItem[Any]], results: Sequence[Message]) -> list[ClaimedItem[Any]]:
+        """Commits one result per item; returns the items whose lease is lost, and whose result had no effect."""
         request = work_service_pb2.CompleteWorkRequest()
         for item, result in zip(items, results, strict=True):
             completion = request.completions.add(lease=item.lease)
             completion.result.Pack(result)
         with _mapped_errors():
-            lost = self._stub.CompleteWork(request, timeout=COMPLETION_DEADLINE_SECONDS).lost_work_items
-        for work_item in lost:
-            _log.warning("result had no effect: the lease is lost", work_item=work_item)
+            lost = set(self._stub.CompleteWork(request, timeout=COMPLETION_DEADLINE_SECONDS).lost_work_items)
+        return [item for item in items if item.lease.work_item in lost]
 
     def stage(self, item: ClaimedItem[Any], ordinal: int, part: Message) -> None:
         """Stages one part of a large result under the lease."""

@@ -49,7 +49,8 @@ def run_claims(task: Task, context: WorkerContext) -> bool:
 
 def _work(task: Task, context: WorkerContext, items: Sequence[ClaimedItem[Any]]) -> None:
     try:
-        context.claims.complete(items, task.implementation(context, items))
+        for lost in context.claims.complete(items, task.implementation(context, items)):
+            _discard(task, context, lost)
     except WorkerStoppingError:
         context.claims.release(items, "the worker is being stopped", delay_seconds=0)
     except Exception as error:  # noqa: BLE001 - whatever a task raises is a failure of its item, never of the worker
@@ -91,7 +92,16 @@ def _fail(task: Task, context: WorkerContext, item: ClaimedItem[Any], error: Exc
             _log.error("work failed", resource=resource, attempt=item.attempt, exc_info=error)
             context.claims.fail(item, failure_pb2.FAILURE_REASON_INTERNAL, _sentence(item, error), retryable=True)
     except LeaseLostError:
-        _log.info("work had no effect: the lease is lost", resource=resource)
+        _discard(task, context, item)
+
+
+def _discard(task: Task, context: WorkerContext, item: ClaimedItem[Any]) -> None:
+    """Deletes what was written for nothing. What it belongs to may be erased, and nobody else looks here soon."""
+    _log.info("work had no effect: the lease is lost", resource=task.describe(item.payload))
+    try:
+        context.wait(context.store.delete_below(item.output_prefix.rstrip("/")))
+    except UnavailableError as error:
+        _log.warning("left to the garbage collection", prefix=item.output_prefix, why=str(error))
 
 
 def _sentence(item: ClaimedItem[Any], error: Exception) -> str:

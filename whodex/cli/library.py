@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from whodex.cli.erasure import ReceiptOption, WaitOption, finish
 from whodex.cli.formats import moment, resource_id
 from whodex.cli.output import Output, OutputOption, merge_pages, print_json, print_line, print_table
 from whodex.cli.resources import library_name
 from whodex.cli.session import connect
 from whodex.v1.library_pb2 import Library
-from whodex.v1.library_service_pb2 import CreateLibraryResponse, DeleteLibraryResponse, ListLibrariesResponse
+from whodex.v1.library_service_pb2 import CreateLibraryResponse, ListLibrariesResponse
 
 app = typer.Typer(no_args_is_help=True, help="Libraries: each sees nothing of the others. Needs the admin key.")
 
@@ -45,20 +46,23 @@ def list_libraries(context: typer.Context, output: OutputOption = Output.TABLE) 
 
 
 @app.command()
-def delete(
+def delete(  # noqa: PLR0913 - each is an argument of the command line
     context: typer.Context,
     library: Annotated[str, typer.Argument(metavar="LIBRARY", help="Id or resource name.")],
     output: OutputOption = Output.TABLE,
     *,
     force: Annotated[bool, typer.Option("--force", help="Even though it holds people or videos.")] = False,
+    wait: WaitOption = False,
+    receipt: ReceiptOption = None,
 ) -> None:
     """Delete a library with all that it holds."""
     with connect(context) as client:
-        client.libraries.delete(library_name(library), force=force)
+        response = client.libraries.delete(library_name(library), force=force)
+        erasure = finish(client, response.erasure, receipt, wait=wait)
     if output is Output.JSON:
-        print_json(DeleteLibraryResponse())
+        print_json(response)
     else:
-        print_line(f"Deleted {resource_id(library)}.")
+        print_line(f"Deleted {resource_id(library)}. {erasure}")
 
 
 def _row(library: Library) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from whodex.cli.erasure import ReceiptOption, WaitOption, finish
 from whodex.cli.formats import failure_reason, parse_box, resource_id, state_of
 from whodex.cli.output import (
     Output,
@@ -92,15 +93,23 @@ def show(context: typer.Context, person: PersonArgument, output: OutputOption = 
 
 
 @app.command()
-def delete(context: typer.Context, person: PersonArgument, output: OutputOption = Output.TABLE) -> None:
+def delete(
+    context: typer.Context,
+    person: PersonArgument,
+    output: OutputOption = Output.TABLE,
+    *,
+    wait: WaitOption = False,
+    receipt: ReceiptOption = None,
+) -> None:
     """Delete a person, their photos and embeddings."""
     with connect(context) as client:
         found = find_person(client, person)
         response = client.people.delete(found.name)
+        erasure = finish(client, response.erasure, receipt, wait=wait)
     if output is Output.JSON:
         print_json(response)
     else:
-        print_line(f"Deleted {found.display_name} ({resource_id(found.name)}).")
+        print_line(f"Deleted {found.display_name} ({resource_id(found.name)}). {erasure}")
 
 
 @app.command("add-photo")

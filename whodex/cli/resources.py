@@ -37,6 +37,11 @@ def key_name(client: Client, key: str) -> str:
     return _require_name(client, key, "apiKeys")
 
 
+def erasure_name(client: Client, erasure: str) -> str:
+    """The same for an erasure."""
+    return _require_name(client, erasure, "erasures")
+
+
 def library_name(library: str) -> str:
     """The resource name of a library's resource name or id."""
     return library if library.startswith("libraries/") else f"libraries/{library}"

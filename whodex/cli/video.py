@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from whodex.cli.erasure import ReceiptOption, WaitOption, finish
 from whodex.cli.formats import failure_reason, moment, offset, resource_id, size, state_of
 from whodex.cli.output import (
     Output,
@@ -92,15 +93,23 @@ def show(context: typer.Context, video: VideoArgument, output: OutputOption = Ou
 
 
 @app.command()
-def delete(context: typer.Context, video: VideoArgument, output: OutputOption = Output.TABLE) -> None:
+def delete(
+    context: typer.Context,
+    video: VideoArgument,
+    output: OutputOption = Output.TABLE,
+    *,
+    wait: WaitOption = False,
+    receipt: ReceiptOption = None,
+) -> None:
     """Delete a video with its scenes and appearances."""
     with connect(context) as client:
         name = video_name(client, video)
         response = client.videos.delete(name)
+        erasure = finish(client, response.erasure, receipt, wait=wait)
     if output is Output.JSON:
         print_json(response)
     else:
-        print_line(f"Deleted {resource_id(name)}.")
+        print_line(f"Deleted {resource_id(name)}. {erasure}")
 
 
 def _upload(client: Client, file: Path) -> Video | None:

@@ -7,6 +7,7 @@ from typing import Self
 from whodex.client.configuration import find_configuration
 from whodex.client.connection import Connection, open_channel
 from whodex.client.content import Contents
+from whodex.client.erasures import Erasures
 from whodex.client.libraries import Libraries
 from whodex.client.operations import Operations
 from whodex.client.people import People
@@ -38,6 +39,7 @@ class Client:
         search: in which scenes somebody appears, and who is in a picture.
         contents: downloads.
         libraries: libraries and their keys.
+        erasures: what deletions have begun, and their receipts.
         operations: tasks and the smoke test.
 
     Raises:
@@ -71,6 +73,7 @@ class Client:
         self.search = Search(self._tenant)
         self.contents = Contents(self._tenant)
         self.libraries = Libraries(operator)
+        self.erasures = Erasures(operator)
         self.operations = Operations(operator)
 
     def _connect(self, key: str | None, timeout_seconds: float) -> Connection:

@@ -8,6 +8,7 @@ from whodex.v1.library_service_pb2 import (
     CreateApiKeyResponse,
     CreateLibraryRequest,
     DeleteLibraryRequest,
+    DeleteLibraryResponse,
     GetLibraryRequest,
     ListApiKeysRequest,
     ListApiKeysResponse,
@@ -51,9 +52,9 @@ class Libraries:
 
         return Pages(fetch, lambda page: page.libraries)
 
-    def delete(self, name: str, *, force: bool = False) -> None:
+    def delete(self, name: str, *, force: bool = False) -> DeleteLibraryResponse:
         """Deletes a library; one that still holds people or videos only with `force`."""
-        self._connection.call(self._stub.DeleteLibrary, DeleteLibraryRequest(name=name, force=force))
+        return self._connection.call(self._stub.DeleteLibrary, DeleteLibraryRequest(name=name, force=force))
 
     def create_key(self, library: str, display_name: str) -> CreateApiKeyResponse:
         """Creates a key; the response holds its secret, which cannot be read again."""

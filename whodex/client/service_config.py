@@ -8,6 +8,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from whodex.v1 import (
     content_service_pb2,
+    erasure_service_pb2,
     library_service_pb2,
     operations_service_pb2,
     people_service_pb2,
@@ -17,6 +18,7 @@ from whodex.v1 import (
 
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     content_service_pb2.DESCRIPTOR.services_by_name["ContentService"],
+    erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     library_service_pb2.DESCRIPTOR.services_by_name["LibraryService"],
     operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"],
     people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"],

@@ -91,6 +91,9 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
         "WHODEX_ANALYSIS_LISTEN": address["analysis"],
         "WHODEX_ANALYSIS_ADDRESS": address["analysis"],
         "WHODEX_SCHEDULER_HEALTH_LISTEN": address["scheduler_health"],
+        "WHODEX_RECEIPT_KEY": secrets.receipt_key,
+        # Of the operator's own backups: the stack makes none.
+        "WHODEX_BACKUP_RETENTION_DAYS": os.environ.get("WHODEX_BACKUP_RETENTION_DAYS", ""),
         "WHODEX_ADMIN_KEY": secrets.admin_key,
         "WHODEX_SMOKE_PHOTO": str(smoke_media.photo_path()),
         "WHODEX_SMOKE_VIDEO": str(smoke_media.clip_path()),
@@ -205,6 +208,10 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
                 "WHODEX_DATABASE_URL",
                 "WHODEX_BROKER_URL",
                 "WHODEX_STORE_URL",
+                "WHODEX_INDEXER_ADDRESS",
+                "WHODEX_INTERNAL_TOKEN",
+                "WHODEX_RECEIPT_KEY",
+                "WHODEX_BACKUP_RETENTION_DAYS",
                 "WHODEX_SCHEDULER_HEALTH_LISTEN",
                 *_MESH,
             )
@@ -223,7 +230,7 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
                 "WHODEX_INDEX_DIR",
                 *_MESH,
             )
-            | _mesh(tls, "indexer", "api_server"),
+            | _mesh(tls, "indexer", "api_server", "scheduler"),
             after=("api_server",),
             port=ports["indexer"],
         ),

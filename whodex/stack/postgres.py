@@ -38,7 +38,14 @@ def url(port: int, password: str, role: str = APPLICATION) -> str:
 
 def command(state: StateDirectory, port: int) -> tuple[str, ...]:
     """The server in the foreground, on loopback TCP only: a Unix socket's path may not exceed 107 bytes."""
-    options = {"listen_addresses": LOOPBACK, "port": str(port), "unix_socket_directories": ""}
+    options = {
+        "listen_addresses": LOOPBACK,
+        "port": str(port),
+        "unix_socket_directories": "",
+        # What was deleted must not live on in segments that wait to be used again, nor in the details of errors.
+        "wal_recycle": "off",
+        "log_error_verbosity": "terse",
+    }
     settings = [f"--{name}={value}" for name, value in options.items()]
     return (str(binary("postgres")), "-D", str(_data(state)), *settings)
 

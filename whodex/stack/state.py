@@ -44,6 +44,7 @@ class Secrets(StackModel):
     database_password: str = Field(default_factory=lambda: secrets.token_hex(16))
     valkey_password: str = Field(default_factory=lambda: secrets.token_hex(16))
     internal_token: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
+    receipt_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
     admin_key: str = Field(default_factory=lambda: secrets.token_urlsafe(32))
 
 

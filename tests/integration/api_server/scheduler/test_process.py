@@ -56,6 +56,9 @@ def scheduler(database_url, broker, tmp_path, free_port):
         "WHODEX_DATABASE_URL": database_url,
         "WHODEX_BROKER_URL": broker.url,
         "WHODEX_STORE_URL": f"file://{tmp_path}/objects",
+        "WHODEX_INDEXER_ADDRESS": "127.0.0.1:9",
+        "WHODEX_INTERNAL_TOKEN": "the-internal-token-of-the-tests",
+        "WHODEX_RECEIPT_KEY": "A" * 43,
         "WHODEX_SCHEDULER_HEALTH_LISTEN": f"127.0.0.1:{free_port}",
     }
     process = Process(environment, tmp_path, free_port)

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from inference.faces.errors import NoFaceError
 from inference.triton.errors import TritonUnavailableError
 from inference.worker import claims as claims_module
-from inference.worker.claims import ClaimedItem
+from inference.worker.claims import ClaimedItem, LeaseLostError
 from inference.worker.context import WorkerContext
 from inference.worker.execution import run_claims
 from inference.worker.registry import Implementation, Task
@@ -53,8 +53,9 @@ class _WorkService(work_service_pb2_grpc.WorkServiceServicer):
         return work_service_pb2.HeartbeatWorkResponse(lost_work_items=self.lost)
 
     def CompleteWork(self, request, context):  # noqa: ARG002, N802
-        self.completed += [one.lease.work_item for one in request.completions]
-        return work_service_pb2.CompleteWorkResponse()
+        items = [one.lease.work_item for one in request.completions]
+        self.completed += [item for item in items if item not in self.lost]
+        return work_service_pb2.CompleteWorkResponse(lost_work_items=[item for item in items if item in self.lost])
 
     def FailWork(self, request, context):  # noqa: N802
         if request.lease.work_item in self.lost:
@@ -193,6 +194,28 @@ def test_an_item_that_was_taken_away_stops_being_worked_on(context, service, mon
     service.add("deleted")
     assert _run(context, endless) is False
     assert service.completed == []
+
+
+def test_what_was_written_for_nothing_is_deleted(context, service):
+    def write(_: WorkerContext, items: Sequence[ClaimedItem[Any]]) -> list[Any]:
+        for item in items:
+            context.wait(context.store.put(f"{item.output_prefix}face.jpg", b"jpeg"))
+            if item.lease.work_item == "deleted meanwhile":
+                raise LeaseLostError
+        return [tasks_pb2.DeleteBlobsResult()] * len(items)
+
+    service.lost = {"deleted meanwhile", "deleted before the result"}
+    for item in ("kept", "deleted before the result"):
+        service.add(item)
+    _run(context, write)
+    service.add("deleted meanwhile")
+    _run(context, write)
+    assert service.completed == ["kept"]
+    assert context.wait(_stored(context)) == ["kept/1/face.jpg"]
+
+
+async def _stored(context: WorkerContext) -> list[str]:
+    return [stored.key async for stored in context.store.list()]
 
 
 def test_a_worker_that_is_stopped_gives_its_work_back_and_claims_no_more(context, service):

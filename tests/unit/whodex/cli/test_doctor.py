@@ -36,6 +36,7 @@ def test_a_healthy_deployment_has_a_line_for_each_check(api: ScriptedApi, whodex
         "configuration",
         "address",
         "ContentService",
+        "ErasureService",
         "LibraryService",
         "OperationsService",
         "PeopleService",

@@ -131,5 +131,5 @@ def test_what_is_neither_name_nor_id_is_refused(whodex: Whodex) -> None:
 def test_delete_prints_the_response(api: ScriptedApi, whodex: Whodex) -> None:
     result = whodex("video", "delete", NAME, "--output", "json")
 
-    assert json.loads(result.stdout) == {"consistencyToken": ""}
+    assert json.loads(result.stdout) == {"consistencyToken": "", "erasure": ""}
     assert api.requests("DeleteVideo")[0].name == NAME

@@ -27,6 +27,7 @@ PHOTO = f"{PERSON}/photos/{uuid4()}"
 VIDEO = f"{LIBRARY}/videos/{uuid4()}"
 CONTENT = f"{LIBRARY}/contents/{uuid4()}"
 KEY = f"{LIBRARY}/apiKeys/{uuid4()}"
+ERASURE = f"{LIBRARY}/erasures/{uuid4()}"
 
 # How a user of the client reaches each public RPC.
 USES: dict[str, Callable[[Client], Any]] = {
@@ -38,6 +39,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "DeleteReferencePhoto": lambda client: client.people.delete_photo(PHOTO),
     "DeleteVideo": lambda client: client.videos.delete(VIDEO),
     "DownloadContent": lambda client: client.contents.download(CONTENT),
+    "GetErasure": lambda client: client.erasures.get(ERASURE),
     "GetLibrary": lambda client: client.libraries.get(LIBRARY),
     "GetPerson": lambda client: client.people.get(PERSON),
     "GetReferencePhoto": lambda client: client.people.get_photo(PHOTO),
@@ -45,8 +47,10 @@ USES: dict[str, Callable[[Client], Any]] = {
     "IdentifyFaces": lambda client: client.search.identify(b"jpeg"),
     "ListApiKeys": lambda client: list(client.libraries.list_keys(LIBRARY)),
     "ListAppearances": lambda client: list(client.videos.list_appearances(VIDEO)),
+    "ListErasures": lambda client: list(client.erasures.list(LIBRARY)),
     "ListLibraries": lambda client: list(client.libraries.list()),
     "ListPeople": lambda client: list(client.people.list()),
+    "ListReceiptKeys": lambda client: client.erasures.receipt_keys(),
     "ListReferencePhotos": lambda client: list(client.people.list_photos(PERSON)),
     "ListScenes": lambda client: list(client.videos.list_scenes(VIDEO)),
     "ListTasks": lambda client: client.operations.list_tasks(),
@@ -62,7 +66,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "WatchPerson": lambda client: list(client.people.watch(PERSON)),
     "WatchVideo": lambda client: list(client.videos.watch(VIDEO)),
 }
-OPERATOR_SERVICES = {"LibraryService", "OperationsService"}
+OPERATOR_SERVICES = {"ErasureService", "LibraryService", "OperationsService"}
 
 
 def _services() -> list[ServiceDescriptor]:

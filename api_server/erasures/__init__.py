@@ -1,0 +1,1 @@
+"""Erasures: what a deletion has begun, and what was removed when it is over."""
