@@ -1,7 +1,7 @@
 """Takes the bytes of deleted rows out of Postgres' files: its pages, and the log that it would recover from.
 
 What deletes in Postgres only marks. VACUUM gives the space free without clearing it; only what is written anew holds
-the living rows and nothing else (docs/decisions/0040-erasure.md says what was measured).
+the living rows and nothing else (docs/decisions/0042-erasure.md says what was measured).
 """
 
 from __future__ import annotations

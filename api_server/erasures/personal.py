@@ -1,6 +1,6 @@
 """Which tables hold what is erased with a resource of each kind.
 
-A deleted row stays in the pages of its table until they are written anew (docs/decisions/0040-erasure.md). Tables that
+A deleted row stays in the pages of its table until they are written anew (docs/decisions/0042-erasure.md). Tables that
 hold ids, times and counts alone are not here.
 """
 

@@ -18,7 +18,9 @@ def _checked_seed(seed: SecretStr) -> SecretStr:
 
 ReceiptSeed = Annotated[SecretStr, AfterValidator(_checked_seed)]
 # An environment variable that is set to nothing is as good as unset.
-BackupDays = Annotated[Annotated[int, Field(ge=0, le=36500)] | None, BeforeValidator(lambda value: None if value == "" else value)]
+BackupDays = Annotated[
+    Annotated[int, Field(ge=0, le=36500)] | None, BeforeValidator(lambda value: None if value == "" else value)
+]
 
 
 class SchedulerSettings(MeshSettings):

@@ -47,7 +47,7 @@ copybutton_exclude = ".gp, .go"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": ("quickstart", "concepts", "accuracy", "comparison"),
     "Use": ("cli", "client", "pictures", "troubleshooting"),
-    "Run": ("operations", "upgrade", "backup", "security", "models"),
+    "Run": ("operations", "upgrade", "backup", "security", "privacy", "models"),
     "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
     "Develop": ("tasks", "imports", "benchmarks", "decisions/index", "changelog"),
 }

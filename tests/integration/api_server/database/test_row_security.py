@@ -19,7 +19,7 @@ from api_server.database.schema import Base, Person
 from whodex.runtime.interceptors import called_by
 
 # Tables that hold nothing of any library.
-SHARED = {"feed_state", "embedding_spaces"}
+SHARED = {"feed_state", "embedding_spaces", "receipt_keys"}
 # Tables without a column for the library: what they hold is for the system alone.
 OF_THE_SYSTEM = {"staged_parts", "outbox"}
 TENANT_TABLES = [table for table in Base.metadata.sorted_tables if table.name not in SHARED | OF_THE_SYSTEM]
@@ -51,6 +51,11 @@ async def two(rows: Any, worker: Any, samples: Any) -> Two:
             "VALUES (gen_random_uuid(), :library_id, 'Key', 'wdx_', :digest)",
             library_id=library_id,
             digest=library_id.bytes,
+        )
+        await rows.do(
+            "INSERT INTO erasures (id, library_id, kind, target, media_ids, removed, settle_time) "
+            "VALUES (gen_random_uuid(), :library_id, 'video', 'a video', '{}', '{}', now())",
+            library_id=library_id,
         )
         await rows.blob_deletion(library_id, f"uploads/{photo_id}", f"uploads/{video_id}")
     return Two(*libraries)
