@@ -32,7 +32,18 @@ def box_from_proto(box: geometry_pb2.Box) -> NDArray[np.float32]:
 def quality_to_proto(quality: FaceQuality) -> person_pb2.FaceQuality:
     """Converts the measured numbers."""
     return person_pb2.FaceQuality(
-        face_size_px=quality.face_size_px, sharpness=quality.sharpness, detection_score=quality.detection_score
+        face_size_px=quality.face_size_px,
+        sharpness=quality.sharpness,
+        detection_score=quality.detection_score,
+        eye_distance_px=quality.eye_distance_px,
+        blur=quality.blur,
+        yaw_degrees=quality.pose.yaw,
+        pitch_degrees=quality.pose.pitch,
+        roll_degrees=quality.pose.roll,
+        luminance=quality.exposure.luminance,
+        dark_share=quality.exposure.dark_share,
+        bright_share=quality.exposure.bright_share,
+        occlusion=quality.occlusion,
     )
 
 

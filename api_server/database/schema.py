@@ -26,6 +26,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     func,
     text,
 )
@@ -203,6 +204,8 @@ class ReferencePhoto(_Failable, Base):
     state: Mapped[MediaState] = mapped_column(_enum(MediaState))
     # left, top, right, bottom in pixels, as the user named it.
     requested_box: Mapped[list[float] | None]
+    # Somebody has said that the face is the person's, whatever the other photos look like.
+    same_person_confirmed: Mapped[bool] = mapped_column(server_default=false())
     content_sha256: Mapped[bytes]
     content_id: Mapped[UUID] = mapped_column(ForeignKey("contents.id"), index=True)
     thumbnail_id: Mapped[UUID | None] = mapped_column(ForeignKey("contents.id"), index=True)
@@ -210,12 +213,15 @@ class ReferencePhoto(_Failable, Base):
     height: Mapped[int] = mapped_column(server_default="0")
     # left, top, right, bottom in pixels of the upright photo.
     face_box: Mapped[list[float] | None]
-    face_size_px: Mapped[float | None] = mapped_column(REAL)
-    sharpness: Mapped[float | None] = mapped_column(REAL)
-    detection_score: Mapped[float | None] = mapped_column(REAL)
+    # A serialised whodex.v1.FaceQuality, only ever read whole.
+    quality: Mapped[bytes | None]
+    # [{"kind": int, "message": str}], whodex.v1.PhotoWarnings about the quality.
+    quality_warnings: Mapped[list[dict[str, Any]]] = mapped_column(server_default="[]")
     weight: Mapped[float | None] = mapped_column(REAL)
     embedding: Mapped[Vector | None] = mapped_column(EmbeddingVector())
     space: Mapped[str | None]
+    # The READY photo of the person that this one is nearly the same as; derived together with the query embedding.
+    duplicate_of: Mapped[UUID | None]
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now())
 

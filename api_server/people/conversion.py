@@ -9,7 +9,7 @@ from api_server.database.schema import MediaState
 from api_server.failures import to_failure
 from api_server.timestamps import to_timestamp
 from whodex.v1 import content_pb2, geometry_pb2, person_pb2
-from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.person_pb2 import Person, PhotoWarning, ReferencePhoto
 
 _PHOTO_STATES = {
     MediaState.UPLOADED: ReferencePhoto.STATE_UPLOADED,
@@ -51,11 +51,13 @@ def to_photo(row: AnyRow) -> ReferencePhoto:
         width=row.width,
         height=row.height,
         face_box=_to_box(row.face_box),
-        quality=_to_quality(row),
+        quality=_to_quality(row.quality),
         original=to_content(row.library_id, row.content_id, row.original_media_type, row.original_size_bytes),
         thumbnail=_to_thumbnail(row),
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
+        warnings=_to_warnings(row),
+        same_person_confirmed=row.same_person_confirmed,
     )
 
 
@@ -66,11 +68,25 @@ def _to_box(edges: list[float] | None) -> geometry_pb2.Box | None:
     return geometry_pb2.Box(left=left, top=top, right=right, bottom=bottom)
 
 
-def _to_quality(row: AnyRow) -> person_pb2.FaceQuality | None:
-    if row.face_size_px is None:
-        return None
-    return person_pb2.FaceQuality(
-        face_size_px=row.face_size_px, sharpness=row.sharpness, detection_score=row.detection_score
+def _to_quality(serialised: bytes | None) -> person_pb2.FaceQuality | None:
+    return None if serialised is None else person_pb2.FaceQuality.FromString(serialised)
+
+
+def _to_warnings(row: AnyRow) -> list[PhotoWarning]:
+    if row.state is not MediaState.READY:
+        return []
+    warnings = [PhotoWarning(**warning) for warning in row.quality_warnings]
+    if row.duplicate_of is not None:
+        warnings.append(_near_duplicate(row))
+    return warnings
+
+
+def _near_duplicate(row: AnyRow) -> PhotoWarning:
+    return PhotoWarning(
+        kind=PhotoWarning.KIND_NEAR_DUPLICATE,
+        message=f"Nearly the same picture as {row.duplicated_file_name or 'an earlier photo'}, so that both count once:"
+        " a photo of another day or angle tells more.",
+        photo=names.name(names.PHOTO, row.library_id, row.person_id, row.duplicate_of),
     )
 
 

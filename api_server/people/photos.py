@@ -23,6 +23,7 @@ from whodex.v1 import error_reason_pb2, geometry_pb2, tasks_pb2
 
 _Original = aliased(Content, name="original")
 _Thumbnail = aliased(Content, name="thumbnail")
+_Duplicated = aliased(ReferencePhoto, name="duplicated")
 
 
 def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
@@ -42,9 +43,10 @@ def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
             ReferencePhoto.width,
             ReferencePhoto.height,
             ReferencePhoto.face_box,
-            ReferencePhoto.face_size_px,
-            ReferencePhoto.sharpness,
-            ReferencePhoto.detection_score,
+            ReferencePhoto.quality,
+            ReferencePhoto.quality_warnings,
+            ReferencePhoto.same_person_confirmed,
+            ReferencePhoto.duplicate_of,
             ReferencePhoto.content_id,
             ReferencePhoto.thumbnail_id,
             ReferencePhoto.create_time,
@@ -53,9 +55,11 @@ def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
             _Original.size_bytes.label("original_size_bytes"),
             _Thumbnail.media_type.label("thumbnail_media_type"),
             _Thumbnail.size_bytes.label("thumbnail_size_bytes"),
+            _Duplicated.file_name.label("duplicated_file_name"),
         )
         .join(_Original, _Original.id == ReferencePhoto.content_id)
         .outerjoin(_Thumbnail, _Thumbnail.id == ReferencePhoto.thumbnail_id)
+        .outerjoin(_Duplicated, _Duplicated.id == ReferencePhoto.duplicate_of)
         .where(*conditions)
     )
 
@@ -85,8 +89,17 @@ async def list_page(session: AsyncSession, person_id: UUID, *, after: UUID | Non
     return list((await session.execute(query)).all())
 
 
-async def retry(session: AsyncSession, library_id: UUID, person_id: UUID, photo_id: UUID) -> AnyRow:
+async def retry(
+    session: AsyncSession, library_id: UUID, person_id: UUID, photo_id: UUID, *, confirm_same_person: bool
+) -> AnyRow:
     """Orders the analysis of a FAILED photo anew, with its attempts counted from zero.
+
+    Args:
+        session: the transaction.
+        library_id: the library.
+        person_id: the person.
+        photo_id: the photo.
+        confirm_same_person: it shows the person, whatever the others look like; stays true once it was.
 
     Raises:
         NotFoundError: there is no such photo.
@@ -109,7 +122,8 @@ async def retry(session: AsyncSession, library_id: UUID, person_id: UUID, photo_
     if photo is None:
         raise not_found(name(PHOTO, library_id, person_id, photo_id))
     _require_retryable(photo)
-    await session.execute(update(ReferencePhoto).where(ReferencePhoto.id == photo_id).values(_FRESH))
+    confirmed = {"same_person_confirmed": True} if confirm_same_person else {}
+    await session.execute(update(ReferencePhoto).where(ReferencePhoto.id == photo_id).values(_FRESH | confirmed))
     await work.enqueue(
         session,
         analysis_payload(name(PHOTO, library_id, person_id, photo_id), photo.key, photo.requested_box),
@@ -156,6 +170,9 @@ _FRESH = {
     "failure_retryable": None,
     "failure_attempts": None,
     "failure_time": None,
+    "face_box": None,
+    "quality": None,
+    "embedding": None,
     "update_time": func.now(),
 }
 

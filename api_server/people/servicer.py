@@ -129,7 +129,9 @@ class PeopleServicer(PeopleServiceServicer):
         """Orders the analysis of a FAILED photo anew."""
         library_id, person_id, photo_id = authorized_ids(request.name, names.PHOTO)
         async with self._database.transaction() as session:
-            row = await photos.retry(session, library_id, person_id, photo_id)
+            row = await photos.retry(
+                session, library_id, person_id, photo_id, confirm_same_person=request.confirm_same_person
+            )
         return pb.RetryReferencePhotoResponse(photo=to_photo(row))
 
     async def WatchPerson(

@@ -45,8 +45,9 @@ WITH content AS (
     VALUES (:content_id, :library_id, :id, :key, :media_type, :size_bytes)
 ), photo AS (
     INSERT INTO reference_photos
-        (id, person_id, library_id, file_name, request_id, state, requested_box, content_sha256, content_id)
-    VALUES (:id, :person_id, :library_id, :file_name, :request_id, 'uploaded', :box, :sha256, :content_id)
+        (id, person_id, library_id, file_name, request_id, state, requested_box, same_person_confirmed, content_sha256,
+         content_id)
+    VALUES (:id, :person_id, :library_id, :file_name, :request_id, 'uploaded', :box, :confirm, :sha256, :content_id)
     ON CONFLICT (person_id, request_id) DO NOTHING
     RETURNING *
 )
@@ -143,6 +144,7 @@ async def _insert(
         "file_name": metadata.file_name,
         "request_id": request_uuid(metadata.request_id),
         "box": box,
+        "confirm": metadata.confirm_same_person,
         "sha256": body.sha256,
         "content_id": content_id,
         "key": key,

@@ -22,6 +22,7 @@ class Completed:
         output_prefix: below which that claim wrote its blobs.
         library_id: whose work it is.
         resource_id: the photo or video; None for work without a resource.
+        attempts: how many there were, this one included.
         result: the task's result message, valid by its contract.
     """
 
@@ -30,6 +31,7 @@ class Completed:
     output_prefix: str
     library_id: UUID
     resource_id: UUID | None
+    attempts: int
     result: Message
 
     def key(self, blob: tasks_pb2.StagedBlob) -> str:

@@ -1,4 +1,7 @@
-"""The query embedding of a person: derived from their READY photos whenever one comes or goes."""
+"""The query embedding of a person: derived from their READY photos whenever one comes or goes.
+
+Which of them are near-duplicates of others is derived along with it: when an original goes, its duplicate counts again.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,13 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server.database.schema import CollectionKind, Vector
 from api_server.database.vectors import vector_base64
 from api_server.feed import Change, FeedPosition, record_changes
+from api_server.results.aggregation import aggregate, near_duplicates
 
 # FOR NO KEY UPDATE does not block an upload, whose photo refers to the person.
 _LOCK = text("""
@@ -31,11 +34,17 @@ WHERE reference_photos.id = ANY(:photo_ids) ORDER BY people.id FOR NO KEY UPDATE
 # an older space than the newest photo's do not count.
 _READY = text("""
 SELECT DISTINCT ON (person_id)
-    person_id, space, string_agg(embedding, '' ORDER BY id) AS vectors, array_agg(weight ORDER BY id) AS weights
+    person_id, space, string_agg(embedding, '' ORDER BY id) AS vectors, array_agg(weight ORDER BY id) AS weights,
+    array_agg(id ORDER BY id) AS ids, array_agg(duplicate_of ORDER BY id) AS duplicates_of
 FROM reference_photos
 WHERE person_id = ANY(:ids) AND state = 'ready'
 GROUP BY person_id, space
 ORDER BY person_id, max(create_time) DESC
+""")
+_MARK_DUPLICATES = text("""
+UPDATE reference_photos SET duplicate_of = row.duplicate_of
+FROM json_to_recordset(CAST(:rows AS json)) AS row (id uuid, duplicate_of uuid)
+WHERE reference_photos.id = row.id
 """)
 _STORE = text("""
 UPDATE people
@@ -43,8 +52,6 @@ SET query_embedding = decode(vector, 'base64'), query_space = space, embedding_s
 FROM json_to_recordset(CAST(:rows AS json)) AS row (id uuid, vector text, space text, sequence bigint)
 WHERE people.id = row.id
 """)
-# A mean shorter than this has no direction that a float32 could tell from noise.
-_SHORTEST_MEAN = 1e-6
 
 
 @dataclass(frozen=True)
@@ -58,28 +65,6 @@ class LockedPerson:
     id: UUID
     library_id: UUID
     query_space: str | None
-
-
-def aggregate(vectors: NDArray[np.float32], weights: NDArray[np.float32]) -> Vector:
-    """Returns the weighted normalised mean of the embeddings of a person's READY photos.
-
-    There are no READY photos for which this fails: it runs in the transaction that makes a photo READY, and must not
-    undo that. Photos that cancel each other out (one of them shows somebody else, most likely) leave the one of the
-    greatest weight.
-
-    Args:
-        vectors: float32 (n, d), n at least 1, each of unit length.
-        weights: float32 (n,), each above 0, at most 1.
-
-    Returns:
-        float32 (d,) of unit length.
-    """
-    mean = weights.astype(np.float64) @ vectors.astype(np.float64)
-    length = float(np.linalg.norm(mean))
-    if length < _SHORTEST_MEAN * float(weights.sum()):
-        mean, length = vectors[int(weights.argmax())], 1.0
-    vector: Vector = (mean / length).astype(np.float32)
-    return vector
 
 
 async def recompute_query_embedding(session: AsyncSession, person_id: UUID) -> FeedPosition:
@@ -114,14 +99,29 @@ async def recompute_locked(session: AsyncSession, people: Collection[LockedPerso
 
 
 async def _query_embeddings(session: AsyncSession, person_ids: Collection[UUID]) -> Mapping[UUID, tuple[Vector, str]]:
-    """The vector and its space for each person who has a READY photo."""
-    rows = await session.execute(_READY, {"ids": list(person_ids)})
-    return {row.person_id: (_aggregate_row(row.vectors, row.weights), row.space) for row in rows}
+    """The vector and its space for each person who has a READY photo; marks the near-duplicates among the photos."""
+    found: dict[UUID, tuple[Vector, str]] = {}
+    marks: list[dict[str, str | None]] = []
+    for row in await session.execute(_READY, {"ids": list(person_ids)}):
+        vectors = np.frombuffer(row.vectors, dtype="<f4").reshape(len(row.ids), -1)
+        duplicate_of = near_duplicates(vectors)
+        counted = [index for index, original in enumerate(duplicate_of) if original is None]
+        found[row.person_id] = aggregate(vectors[counted], np.array(row.weights, np.float32)[counted]), row.space
+        marks += _changed_marks(row.ids, row.duplicates_of, duplicate_of)
+    if marks:
+        await session.execute(_MARK_DUPLICATES, {"rows": json.dumps(marks)})
+    return found
 
 
-def _aggregate_row(vectors: bytes, weights: Sequence[float]) -> Vector:
-    matrix = np.frombuffer(vectors, dtype="<f4").reshape(len(weights), -1)
-    return aggregate(matrix, np.array(weights, dtype=np.float32))
+def _changed_marks(
+    ids: Sequence[UUID], before: Sequence[UUID | None], duplicate_of: Sequence[int | None]
+) -> list[dict[str, str | None]]:
+    now = [None if original is None else ids[original] for original in duplicate_of]
+    return [
+        {"id": str(id_), "duplicate_of": None if original is None else str(original)}
+        for id_, earlier, original in zip(ids, before, now, strict=True)
+        if original != earlier
+    ]
 
 
 def _change(person: LockedPerson, found: tuple[Vector, str] | None) -> Change:

@@ -12,21 +12,25 @@ from whodex.errors import InvalidArgumentError
 from whodex.runtime.embedding import from_proto
 from whodex.v1 import embedding_pb2, error_reason_pb2
 
-_DIMENSIONS = select(EmbeddingSpace.space, EmbeddingSpace.dimension)
+
+async def registered_spaces(session: AsyncSession) -> Mapping[str, EmbeddingSpace]:
+    """Returns the spaces that workers have registered, by their ids."""
+    return {space.space: space for space in await session.scalars(select(EmbeddingSpace))}
 
 
-async def registered_dimensions(session: AsyncSession) -> Mapping[str, int]:
-    """Returns the dimension of each space that a worker has registered."""
-    return {row.space: row.dimension for row in await session.execute(_DIMENSIONS)}
+def lowest_threshold(space: EmbeddingSpace) -> float:
+    """Returns the similarity of the highest false match rate that the space is calibrated for."""
+    return min(float(threshold["similarity"]) for threshold in space.thresholds)
 
 
-def checked_vector(embedding: embedding_pb2.Embedding, dimensions: Mapping[str, int]) -> Vector:
+def checked_vector(embedding: embedding_pb2.Embedding, spaces: Mapping[str, EmbeddingSpace]) -> Vector:
     """Returns the float32 (d,) vector of unit length.
 
     Raises:
         InvalidArgumentError: EMBEDDING_MISMATCH when it is not usable, or not of a registered space.
     """
-    if dimensions.get(embedding.space) != embedding.dimension:
+    space = spaces.get(embedding.space)
+    if space is None or space.dimension != embedding.dimension:
         raise InvalidArgumentError(
             f"The embedding is not usable: space {embedding.space!r} with {embedding.dimension} dimensions is not "
             "registered. Restart the worker, so that it registers its model.",

@@ -17,6 +17,7 @@ from api_server.database.schema import (
     Appearance,
     CollectionKind,
     Content,
+    EmbeddingSpace,
     MediaState,
     Scene,
     StagedPart,
@@ -25,7 +26,7 @@ from api_server.database.schema import (
 )
 from api_server.feed import Change, record_changes
 from api_server.results.completed import Completed
-from api_server.results.spaces import checked_vector, registered_dimensions
+from api_server.results.spaces import checked_vector, registered_spaces
 from whodex.errors import FieldViolation, InvalidArgumentError
 from whodex.v1 import content_pb2, error_reason_pb2, tasks_pb2, video_pb2
 
@@ -81,17 +82,17 @@ async def apply_videos(session: AsyncSession, completed: Sequence[Completed]) ->
         InvalidArgumentError: EMBEDDING_MISMATCH when an appearance is not of a registered embedding space;
             INVALID_FIELD when the number of staged parts is not the one announced.
     """
-    dimensions = await registered_dimensions(session)
+    spaces = await registered_spaces(session)
     for one in completed:
         if (await session.execute(_EXISTS, {"video": one.resource_id})).first() is not None:
-            await _apply(session, one, dimensions)
+            await _apply(session, one, spaces)
 
 
-async def _apply(session: AsyncSession, one: Completed, dimensions: Mapping[str, int]) -> None:
+async def _apply(session: AsyncSession, one: Completed, spaces: Mapping[str, EmbeddingSpace]) -> None:
     result = cast("tasks_pb2.ProcessVideoResult", one.result)
     rows, count = _Rows(), 0
     async for part in _parts(session, one):
-        _add_scene(rows, one, part, count, dimensions)
+        _add_scene(rows, one, part, count, spaces)
         count += 1
     if count != result.part_count:
         raise _wrong_part_count(result.part_count, count)
@@ -126,7 +127,7 @@ def _add_scene(
     one: Completed,
     part: tasks_pb2.ProcessVideoPart,
     index: int,
-    dimensions: Mapping[str, int],
+    spaces: Mapping[str, EmbeddingSpace],
 ) -> None:
     video_id = cast("UUID", one.resource_id)
     thumbnail = one.content(part.thumbnail, video_id)
@@ -142,7 +143,7 @@ def _add_scene(
     rows.contents.append(thumbnail)
     rows.scenes.append(scene)
     for staged in part.appearances:
-        vector = checked_vector(staged.embedding, dimensions)
+        vector = checked_vector(staged.embedding, spaces)
         rows.appearances.append(_appearance(rows, one, staged, scene, vector))
 
 

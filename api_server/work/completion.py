@@ -43,7 +43,13 @@ def _by_task(items: Sequence[Item], results: Mapping[Lease, any_pb2.Any]) -> Map
     for item in items:
         result = checked_message(results[item.lease], item.declaration.result_class, "result")
         completed = Completed(
-            item.id, item.fencing_token, item.output_prefix, item.library_id, item.resource_id, result
+            item.id,
+            item.fencing_token,
+            item.output_prefix,
+            item.library_id,
+            item.resource_id,
+            item.attempts + 1,
+            result,
         )
         by_task[item.task].append(completed)
     return by_task

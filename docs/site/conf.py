@@ -46,7 +46,7 @@ copybutton_exclude = ".gp, .go"
 
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": ("quickstart", "concepts", "accuracy", "comparison"),
-    "Use": ("cli", "client", "pictures", "troubleshooting"),
+    "Use": ("cli", "client", "enrolment", "pictures", "troubleshooting"),
     "Run": ("operations", "upgrade", "backup", "security", "privacy", "models"),
     "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
     "Develop": ("tasks", "imports", "benchmarks", "decisions/index", "changelog"),

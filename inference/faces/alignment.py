@@ -10,6 +10,9 @@ from inference.faces.scaling import halve_until
 
 CROP_SIZE_PX: Final = 112
 
+INNER: Final = slice(14, 98)
+"""The face without the background in the crop's corners, which may be sharp behind a blurred face."""
+
 ARCFACE_TEMPLATE_XY: Final = np.array(
     [
         [38.2946, 51.6963],

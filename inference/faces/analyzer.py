@@ -18,7 +18,7 @@ from inference.faces.detection import (
     map_points,
 )
 from inference.faces.embedding import normalise
-from inference.faces.quality import MIN_DETECTION_SCORE, FaceQuality, measure_sharpness
+from inference.faces.quality import MIN_DETECTION_SCORE, FaceQuality, measure_quality
 
 
 class FaceModels(Protocol):
@@ -143,10 +143,6 @@ def _measure(image: DecodedImage, detections: NDArray[np.float32]) -> list[Face]
 
 def _face(image: DecodedImage, decoded: NDArray[np.float32], full_size: NDArray[np.float32]) -> Face:
     crop = align_face(image.pixels_bgr, decoded[5:].reshape(5, 2))
-    left, top, right, bottom, score = (float(value) for value in full_size[:5])
-    quality = FaceQuality(
-        face_size_px=min(right - left, bottom - top),
-        sharpness=measure_sharpness(crop),
-        detection_score=score,
-    )
-    return Face(full_size[:4], full_size[5:].reshape(5, 2), quality, crop)
+    landmarks = full_size[5:].reshape(5, 2)
+    quality = measure_quality(full_size[:4], landmarks, float(full_size[4]), crop)
+    return Face(full_size[:4], landmarks, quality, crop)

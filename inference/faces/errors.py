@@ -44,3 +44,9 @@ class FaceNotSharpError(MediaError):
     """The face is too blurred to be recognised reliably."""
 
     reason = failure_pb2.FAILURE_REASON_FACE_NOT_SHARP
+
+
+class FaceBadlyExposedError(MediaError):
+    """The face is too dark or too bright to be recognised reliably."""
+
+    reason = failure_pb2.FAILURE_REASON_FACE_BADLY_EXPOSED

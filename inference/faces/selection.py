@@ -6,16 +6,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.advice import refusal
 from inference.faces.analyzer import Face
 from inference.faces.boxes import iou
-from inference.faces.errors import (
-    FaceNotAtBoxError,
-    FaceNotSharpError,
-    FaceTooSmallError,
-    NoFaceError,
-    SeveralFacesError,
-)
-from inference.faces.quality import MIN_FACE_SIZE_PX
+from inference.faces.errors import FaceNotAtBoxError, NoFaceError, SeveralFacesError
 
 MIN_BOX_OVERLAP: Final = 0.1
 """Intersection over union with a box that a person drew: around a head and its shoulders it is about 0.2."""
@@ -37,16 +31,18 @@ def choose_face(faces: Sequence[Face], box_xyxy: NDArray[np.float32] | None = No
         FaceNotAtBoxError: no face overlaps the box.
         FaceTooSmallError: the face has too few pixels.
         FaceNotSharpError: the face is too blurred.
+        FaceBadlyExposedError: the face is too dark or too bright.
     """
     if not faces:
         raise NoFaceError("No face was found; upload a photo that shows the face from the front.")
     face = _only_usable(faces) if box_xyxy is None else _nearest(faces, box_xyxy)
-    _check_usable(face)
+    if (error := refusal(face.quality)) is not None:
+        raise error
     return face
 
 
 def _only_usable(faces: Sequence[Face]) -> Face:
-    usable = [face for face in faces if face.quality.is_large_enough and face.quality.is_sharp_enough]
+    usable = [face for face in faces if refusal(face.quality) is None]
     if len(usable) > 1:
         raise SeveralFacesError(
             f"The photo shows {len(usable)} faces; say which one by its box, or upload a photo of one person."
@@ -62,13 +58,3 @@ def _nearest(faces: Sequence[Face], box_xyxy: NDArray[np.float32]) -> Face:
             f"None of the {len(faces)} faces in the photo is at the given box; give the box of one of them."
         )
     return faces[best]
-
-
-def _check_usable(face: Face) -> None:
-    if not face.quality.is_large_enough:
-        raise FaceTooSmallError(
-            f"The face is {face.quality.face_size_px:.0f} pixels wide, fewer than {MIN_FACE_SIZE_PX:.0f};"
-            " upload a larger photo or one taken from nearer."
-        )
-    if not face.quality.is_sharp_enough:
-        raise FaceNotSharpError("The face is too blurred to be recognised; upload a sharper photo.")

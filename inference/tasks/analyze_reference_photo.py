@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.advice import photo_warnings
 from inference.faces.analyzer import Face, FaceAnalyzer
 from inference.faces.decode import DecodedImage, decode_image
 from inference.faces.selection import choose_face
@@ -67,6 +68,7 @@ def _result(
         face_box=box_to_proto(chosen.face.box_xyxy),
         quality=quality_to_proto(quality),
         weight=quality.weight,
+        warnings=photo_warnings(quality),
         embedding=to_proto(embedding, EMBEDDER.space),
         thumbnail=stage_jpeg(context, chosen.item, "face.jpg", thumbnail),
     )

@@ -170,7 +170,8 @@ class _Load:
                 if self._uploaded - self._ready >= MOST_WAITING:
                     self._stop.wait(0.02)
                     continue
-                client.people.upload_photo(person, next(photos), file_name="bench.jpg")
+                # The portraits are those of several people.
+                client.people.upload_photo(person, next(photos), file_name="bench.jpg", confirm_same_person=True)
                 with self._lock:
                     self._uploaded += 1
 

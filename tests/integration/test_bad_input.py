@@ -98,6 +98,11 @@ def blurred_face() -> bytes:
         return jpeg(portrait.filter(ImageFilter.GaussianBlur(portrait.width / 50)))
 
 
+def dark_face() -> bytes:
+    with Image.open(sample("obama.jpg")) as portrait:
+        return jpeg(portrait.convert("RGB").point(lambda level: level * 0.06))
+
+
 def jpeg(picture: Image.Image) -> bytes:
     data = io.BytesIO()
     picture.convert("RGB").save(data, "JPEG", quality=95)
@@ -111,8 +116,12 @@ def jpeg(picture: Image.Image) -> bytes:
         (enormous_picture, "IMAGE_TOO_LARGE: .* upload a smaller version"),
         (nobody, "NO_FACE: .* upload a photo that shows the face"),
         (six_people, "SEVERAL_FACES: .* say which one by its box"),
-        (small_face, "FACE_TOO_SMALL: .* upload a larger photo"),
-        (blurred_face, "FACE_NOT_SHARP: .* upload a sharper photo"),
+        (small_face, r"FACE_TOO_SMALL: The face is \d+ px wide, at least 32 are needed: move closer"),
+        (
+            dark_face,
+            r"FACE_BADLY_EXPOSED: .* luminance of 0.0\d, at least 0.04 is needed: take the photo",
+        ),
+        (blurred_face, r"FACE_NOT_SHARP: .* sharpness of [\d.]+, at least 1.75 is needed: focus"),
     ],
 )
 def test_a_photo_that_cannot_be_used_says_why_and_what_to_do(

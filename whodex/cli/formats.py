@@ -8,7 +8,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from whodex.v1.embedding_pb2 import FalseMatchRate, Threshold
 from whodex.v1.failure_pb2 import Failure, FailureReason
 from whodex.v1.geometry_pb2 import Box
-from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.person_pb2 import Person, PhotoWarning, ReferencePhoto
 from whodex.v1.video_pb2 import Video
 
 RATES = {
@@ -34,6 +34,11 @@ def state_of(resource: Person | ReferencePhoto | Video) -> str:
 def failure_reason(failure: Failure) -> str:
     """NO_FACE, for example."""
     return FailureReason.Name(failure.reason).removeprefix("FAILURE_REASON_")
+
+
+def warning_kind(warning: PhotoWarning) -> str:
+    """NEAR_DUPLICATE, for example."""
+    return PhotoWarning.Kind.Name(warning.kind).removeprefix("KIND_")
 
 
 def moment(timestamp: Timestamp) -> str:

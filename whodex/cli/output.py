@@ -69,6 +69,11 @@ def print_error(message: str, reason: str = "") -> None:
     typer.secho(f"error: {printable(message)}{suffix}", err=True, fg=typer.colors.RED)
 
 
+def print_warning(message: str, reason: str) -> None:
+    """Prints a sentence about what was done all the same on standard error, with the reason for programs behind it."""
+    typer.secho(f"warning: {printable(message)} [{reason}]", err=True, fg=typer.colors.YELLOW)
+
+
 def printable(text: str) -> str:
     """The text without what a terminal would obey; names and messages are written by others."""
     return "".join(character if character.isprintable() or character == "\n" else "�" for character in text)

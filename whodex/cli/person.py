@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from whodex.cli.erasure import ReceiptOption, WaitOption, finish
-from whodex.cli.formats import failure_reason, parse_box, resource_id, state_of
+from whodex.cli.formats import failure_reason, parse_box, resource_id, state_of, warning_kind
 from whodex.cli.output import (
     Output,
     OutputOption,
@@ -19,8 +19,9 @@ from whodex.cli.output import (
     print_json,
     print_line,
     print_table,
+    print_warning,
 )
-from whodex.cli.resources import find_person
+from whodex.cli.resources import find_person, photo_name
 from whodex.cli.session import connect
 from whodex.cli.transfers import retried, upload_progress, wait_progress
 from whodex.client import Client
@@ -30,6 +31,7 @@ from whodex.v1.people_service_pb2 import (
     CreatePersonResponse,
     GetReferencePhotoResponse,
     ListPeopleResponse,
+    RetryReferencePhotoResponse,
     UploadReferencePhotoResponse,
 )
 from whodex.v1.person_pb2 import Person, ReferencePhoto
@@ -39,8 +41,16 @@ app = typer.Typer(no_args_is_help=True, help="People and their reference photos.
 PersonArgument = Annotated[
     str, typer.Argument(metavar="PERSON", help="A name that only one person has, an id, or a resource name.")
 ]
+ConfirmOption = Annotated[
+    bool,
+    typer.Option(
+        "--confirm-same-person", help="It is this person, even if the face does not look like that of the other photos."
+    ),
+]
+SettledOption = Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")]
+PhotoResponse = UploadReferencePhotoResponse | RetryReferencePhotoResponse | GetReferencePhotoResponse
 PEOPLE_COLUMNS = ("Name", "State", "#Ready photos", "Id")
-PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score")
+PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score", "Id")
 
 
 @app.command()
@@ -90,6 +100,9 @@ def show(context: typer.Context, person: PersonArgument, output: OutputOption = 
         print_table(PHOTO_COLUMNS, map(_photo_row, state.photos))
     for photo in _failed(state.photos):
         print_line(f"{photo.file_name}: {photo.failure.message} [{failure_reason(photo.failure)}]")
+    for photo in state.photos:
+        for warning in photo.warnings:
+            print_line(f"{photo.file_name}: {warning.message} [{warning_kind(warning)}]")
 
 
 @app.command()
@@ -127,34 +140,79 @@ def add_photo(  # noqa: PLR0913 - each is an argument of the command line
     ] = None,
     output: OutputOption = Output.TABLE,
     *,
-    wait: Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")] = False,
+    confirm_same_person: ConfirmOption = False,
+    wait: SettledOption = False,
 ) -> None:
     """Upload photos that show a person's face: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF, up to 32 MiB each."""
     if face_box and len(files) > 1:
         raise typer.BadParameter("a box belongs to one photo: give one FILE with it", param_hint="--face-box")
     with connect(context) as client:
         name = find_person(client, person).name
-        photos = [photo for file in files if (photo := _upload(client, name, file, face_box))]
+        photos = [
+            photo
+            for file in files
+            if (photo := _upload(client, name, file, face_box, confirm_same_person=confirm_same_person))
+        ]
         if wait:
             photos = _wait(client, photos)
-    if output is Output.JSON:
-        for photo in photos:
-            print_json(GetReferencePhotoResponse(photo=photo) if wait else UploadReferencePhotoResponse(photo=photo))
-    elif photos:
-        print_table(PHOTO_COLUMNS, map(_photo_row, photos))
-    for photo in _failed(photos):
-        print_error(f"{photo.file_name}: {photo.failure.message}", failure_reason(photo.failure))
+    response = GetReferencePhotoResponse if wait else UploadReferencePhotoResponse
+    _print_photos([response(photo=photo) for photo in photos], output)
     if len(photos) < len(files) or _failed(photos):
         raise typer.Exit(1)
 
 
-def _upload(client: Client, person: str, file: Path, face_box: Box | None) -> ReferencePhoto | None:
+@app.command("retry-photo")
+def retry_photo(  # noqa: PLR0913 - each is an argument of the command line
+    context: typer.Context,
+    person: PersonArgument,
+    photos: Annotated[list[str], typer.Argument(metavar="PHOTO", help="An id or a resource name.")],
+    output: OutputOption = Output.TABLE,
+    *,
+    confirm_same_person: ConfirmOption = False,
+    wait: SettledOption = False,
+) -> None:
+    """Process FAILED photos again; `whodex person show` lists them."""
+    with connect(context) as client:
+        name = find_person(client, person).name
+        names = [photo_name(name, photo) for photo in photos]
+        retried_photos = [client.people.retry_photo(one, confirm_same_person=confirm_same_person) for one in names]
+        if wait:
+            retried_photos = _wait(client, retried_photos)
+    response = GetReferencePhotoResponse if wait else RetryReferencePhotoResponse
+    _print_photos([response(photo=photo) for photo in retried_photos], output)
+    if _failed(retried_photos):
+        raise typer.Exit(1)
+
+
+def _print_photos(responses: Sequence[PhotoResponse], output: Output) -> None:
+    """Prints photos, and what is to be said about them on standard error."""
+    photos = [response.photo for response in responses]
+    if output is Output.JSON:
+        for response in responses:
+            print_json(response)
+    elif photos:
+        print_table(PHOTO_COLUMNS, map(_photo_row, photos))
+    for photo in photos:
+        for warning in photo.warnings:
+            print_warning(f"{photo.file_name}: {warning.message}", warning_kind(warning))
+    for photo in _failed(photos):
+        print_error(f"{photo.file_name}: {photo.failure.message}", failure_reason(photo.failure))
+
+
+def _upload(
+    client: Client, person: str, file: Path, face_box: Box | None, *, confirm_same_person: bool
+) -> ReferencePhoto | None:
     """None when the server refuses this file: the others are uploaded all the same."""
     try:
         with upload_progress(file.name) as progress:
             return retried(
                 lambda request_id: client.people.upload_photo(
-                    person, file, face_box=face_box, request_id=request_id, progress=progress
+                    person,
+                    file,
+                    face_box=face_box,
+                    confirm_same_person=confirm_same_person,
+                    request_id=request_id,
+                    progress=progress,
                 )
             )
     except InvalidArgumentError as error:
@@ -194,4 +252,5 @@ def _photo_row(photo: ReferencePhoto) -> tuple[str, ...]:
         f"{quality.face_size_px:.0f}" if measured else "",
         f"{quality.sharpness:.1f}" if measured else "",
         f"{quality.detection_score:.3f}" if measured else "",
+        resource_id(photo.name),
     )

@@ -32,6 +32,19 @@ def video_name(client: Client, video: str) -> str:
     return _require_name(client, video, "videos")
 
 
+def photo_name(person: str, photo: str) -> str:
+    """The resource name of a photo of a person, from its resource name or its id.
+
+    Raises:
+        CommandError: it is neither.
+    """
+    if photo.startswith(f"{person}/photos/"):
+        return photo
+    if re.fullmatch(UUID, photo):
+        return f"{person}/photos/{photo}"
+    raise CommandError(f'"{photo}" is neither an id nor a resource name `{person}/photos/...`.')
+
+
 def key_name(client: Client, key: str) -> str:
     """The same for a key."""
     return _require_name(client, key, "apiKeys")

@@ -102,6 +102,7 @@ class People:
         *,
         file_name: str | None = None,
         face_box: Box | None = None,
+        confirm_same_person: bool = False,
         request_id: str = "",
         progress: Progress | None = None,
     ) -> ReferencePhoto:
@@ -112,6 +113,7 @@ class People:
             source: path or bytes of a JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF of at most 32 MiB.
             file_name: for people; None: the path's own.
             face_box: which face, when the photo shows several.
+            confirm_same_person: the photo shows the person, even if it does not look like their other photos.
             request_id: a UUID; calling again with the same one returns the same photo, so that a retry is safe.
             progress: called with the bytes sent and the bytes in all, from another thread.
 
@@ -124,6 +126,7 @@ class People:
                 file_name=upload.file_name,
                 size_bytes=upload.size_bytes,
                 face_box=face_box,
+                confirm_same_person=confirm_same_person,
                 request_id=request_id,
             )
             requests = _upload_requests(metadata, upload, progress)
@@ -146,9 +149,15 @@ class People:
         """Deletes a photo and takes it out of the person's query embedding."""
         return self._connection.call(self._stub.DeleteReferencePhoto, DeleteReferencePhotoRequest(name=name))
 
-    def retry_photo(self, name: str) -> ReferencePhoto:
-        """Processes a FAILED photo again."""
-        return self._connection.call(self._stub.RetryReferencePhoto, RetryReferencePhotoRequest(name=name)).photo
+    def retry_photo(self, name: str, *, confirm_same_person: bool = False) -> ReferencePhoto:
+        """Processes a FAILED photo again.
+
+        Args:
+            name: of the photo.
+            confirm_same_person: it shows the person, even if it does not look like their other photos.
+        """
+        request = RetryReferencePhotoRequest(name=name, confirm_same_person=confirm_same_person)
+        return self._connection.call(self._stub.RetryReferencePhoto, request).photo
 
     def watch(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> Generator[WatchPersonResponse, None, None]:
         """Yields the person with their photos now and after each change, until no more are taken."""

@@ -224,9 +224,10 @@ class Rows:
         async with self.database.transaction() as session:
             await session.execute(text(statement), parameters)
 
-    async def space(self) -> None:
-        """Registers `SPACE`."""
-        row = {"space": SPACE, "dimension": DIMENSION, "model": "test", "thresholds": []}
+    async def space(self, least_similarity: float = -2) -> None:
+        """Registers `SPACE`, by default with a threshold that any two faces reach."""
+        threshold = {"false_match_rate": 1, "similarity": least_similarity, "extrapolated": False}
+        row = {"space": SPACE, "dimension": DIMENSION, "model": "test", "thresholds": [threshold]}
         async with self.database.transaction() as session:
             await session.execute(insert(EmbeddingSpace), row)
 
@@ -238,7 +239,7 @@ class Rows:
         """A person without photos."""
         return await self._insert(Person, library_id=library_id, display_name="Ada")
 
-    async def photo(self, library_id: UUID, person_id: UUID) -> UUID:
+    async def photo(self, library_id: UUID, person_id: UUID, **values: Any) -> UUID:
         """A photo that was uploaded, with its work."""
         photo_id = uuid7()
         content_id = await self._content(library_id, photo_id)
@@ -252,6 +253,7 @@ class Rows:
             state=MediaState.UPLOADED,
             content_sha256=b"",
             content_id=content_id,
+            **values,
         )
         payload = tasks_pb2.AnalyzeReferencePhotoPayload(photo=name, content_key=f"uploads/{content_id}")
         await self._enqueue(payload, library_id, photo_id)

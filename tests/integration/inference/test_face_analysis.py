@@ -11,7 +11,7 @@ import grpc
 import numpy as np
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from PIL import Image, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from inference.faces.boxes import iou
 from inference.models.manifest import load_manifest
@@ -23,6 +23,7 @@ from whodex.runtime.embedding import from_proto
 from whodex.v1 import error_reason_pb2
 from whodex.v1.face_analysis_service_pb2 import AnalyzedFace, AnalyzeImageRequest, AnalyzeImageResponse
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceStub
+from whodex.v1.person_pb2 import FaceQuality
 
 if TYPE_CHECKING:
     from tests.integration.conftest import Stack
@@ -105,8 +106,46 @@ def test_everybody_in_a_group_is_found_the_largest_first(analyze: Analyze, pictu
 
 def test_quality_differs_between_faces(analyze: Analyze, picture: Callable[[str], Image.Image]):
     faces = analyze(jpeg(picture("t1.jpg"))).faces
-    for number in ("face_size_px", "sharpness", "detection_score"):
-        assert len({getattr(face.quality, number) for face in faces}) == len(faces)
+    measured_on_each = [field.name for field in FaceQuality.DESCRIPTOR.fields if not field.name.endswith("_share")]
+    for number in measured_on_each:
+        assert len({getattr(face.quality, number) for face in faces}) == len(faces), number
+
+
+def test_a_mirrored_face_is_turned_the_other_way(analyze: Analyze, picture: Callable[[str], Image.Image]):
+    upright = picture("obama2.jpg")
+    (face,), (mirrored,) = analyze(jpeg(upright)).faces, analyze(jpeg(ImageOps.mirror(upright))).faces
+    assert abs(face.quality.yaw_degrees) > 10
+    assert mirrored.quality.yaw_degrees == pytest.approx(-face.quality.yaw_degrees, abs=6)
+    assert mirrored.quality.pitch_degrees == pytest.approx(face.quality.pitch_degrees, abs=6)
+
+
+def test_a_tilted_face_is_tilted_by_as_much(analyze: Analyze, picture: Callable[[str], Image.Image]):
+    upright = picture("obama.jpg")
+    (face,), (tilted,) = analyze(jpeg(upright)).faces, analyze(jpeg(upright.rotate(-15))).faces
+    assert tilted.quality.roll_degrees - face.quality.roll_degrees == pytest.approx(15, abs=3)
+
+
+def test_light_changes_what_is_measured_of_it(analyze: Analyze, picture: Callable[[str], Image.Image]):
+    face = picture("biden.jpg")
+    dark, plain, bright = (
+        analyze(jpeg(face.point(lambda level, gain=gain: level * gain))).faces[0].quality for gain in (0.2, 1, 2.5)
+    )
+    assert dark.luminance < plain.luminance / 3 < bright.luminance / 3
+    assert dark.bright_share == 0
+    assert bright.bright_share > plain.bright_share + 0.2
+
+
+@pytest.mark.parametrize("colour", ["lightblue", "black", "white"])
+def test_a_face_behind_a_mask_may_be_covered(analyze: Analyze, picture: Callable[[str], Image.Image], colour: str):
+    portrait = picture("obama.jpg")
+    (face,) = analyze(jpeg(portrait)).faces
+    nose, left, right = face.landmarks[2], face.landmarks[3], face.landmarks[4]
+    width = right.x - left.x
+    mask = [(left.x - 0.6 * width, nose.y), (right.x + 0.6 * width, nose.y)]
+    mask += [(right.x + 0.3 * width, face.box.bottom), (left.x - 0.3 * width, face.box.bottom)]
+    ImageDraw.Draw(portrait).polygon(mask, fill=colour)
+    (masked,) = analyze(jpeg(portrait)).faces
+    assert face.quality.occlusion < 0.5 <= masked.quality.occlusion
 
 
 def test_a_12_megapixel_photo_gives_the_same_faces_in_its_own_pixels(

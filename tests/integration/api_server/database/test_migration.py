@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import create_engine, make_url, text
 
-from api_server.database import migration
+from api_server.database import migration, migrations
 from api_server.database.schema import Base
+from whodex.v1.person_pb2 import FaceQuality
 
 
 @pytest.fixture
@@ -119,3 +123,51 @@ def test_a_restored_database_starts_a_new_history(database_url: str) -> None:
     with engine.connect() as connection:
         assert connection.scalar(text("SELECT epoch FROM feed_state")) != before
     engine.dispose()
+
+
+@pytest.fixture
+def upgrade_to(owner_database_url: str, execute: Any) -> Any:
+    """Makes the tables of an older version."""
+
+    def run(revision: str) -> None:
+        execute("DROP SCHEMA public CASCADE")
+        execute("CREATE SCHEMA public")
+        config = Config()
+        config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+        engine = create_engine(owner_database_url)
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+        engine.dispose()
+
+    return run
+
+
+def test_what_was_measured_of_photos_before_is_kept(
+    owner_database_url: str, database_url: str, execute: Any, upgrade_to: Any
+) -> None:
+    upgrade_to("0003")
+    execute("""
+        WITH library AS (INSERT INTO libraries (id, display_name) VALUES (gen_random_uuid(), 'Library') RETURNING id),
+        person AS (
+            INSERT INTO people (id, library_id, display_name) SELECT gen_random_uuid(), id, 'Ada' FROM library
+            RETURNING id, library_id
+        ), content AS (
+            INSERT INTO contents (id, library_id, owner_id, key, media_type, size_bytes)
+            SELECT gen_random_uuid(), library_id, id, 'key', 'image/jpeg', 1 FROM person RETURNING id
+        )
+        INSERT INTO reference_photos (id, person_id, library_id, file_name, state, content_sha256, content_id,
+            face_size_px, sharpness, detection_score)
+        SELECT gen_random_uuid(), person.id, library_id, 'ada.jpg', 'ready', '', content.id, 120.5, 8.25, 0.75
+        FROM person, content
+    """)
+
+    migration.upgrade(owner_database_url, database_url)
+
+    engine = create_engine(owner_database_url)
+    with engine.connect() as connection:
+        row = connection.execute(text("SELECT * FROM reference_photos")).one()
+    engine.dispose()
+    expected = FaceQuality(face_size_px=120.5, sharpness=8.25, detection_score=0.75)
+    assert FaceQuality.FromString(row.quality) == expected
+    assert (row.quality_warnings, row.same_person_confirmed, row.duplicate_of) == ([], False, None)

@@ -14,13 +14,19 @@ from whodex.v1.people_service_pb2 import (
     ListReferencePhotosRequest,
     RetryReferencePhotoRequest,
 )
-from whodex.v1.person_pb2 import ReferencePhoto
+from whodex.v1.person_pb2 import PhotoWarning, ReferencePhoto
 
 BOX = {"left": 1.5, "top": 2, "right": 101, "bottom": 122}
 
 
 async def _get(api: Any, photo: ReferencePhoto) -> ReferencePhoto:
     return (await api.caller.people.GetReferencePhoto(GetReferencePhotoRequest(name=photo.name))).photo
+
+
+async def _complete(worker: Any, *results: tasks_pb2.AnalyzeReferencePhotoResult) -> None:
+    """Gives the photos that wait these results, the oldest the first."""
+    items = sorted(await worker.claim(worker.photos, len(results)), key=lambda item: item.resource_id)
+    assert await worker.complete(*zip(items, results, strict=True)) == []
 
 
 async def test_an_upload_makes_photo_work_and_doorbell_at_once(api: Any, rows: Any) -> None:
@@ -137,3 +143,87 @@ async def test_deleting_a_photo_calls_its_work_off(api: Any, rows: Any, worker: 
     assert await worker.complete((item, samples.photo_result(1))) == [item.lease]
     shown = (await api.caller.people.GetPerson(GetPersonRequest(name=person.name))).person
     assert (shown.state, shown.photo_count) == (shown.STATE_NEEDS_PHOTOS, 0)
+
+
+async def test_a_photo_of_somebody_else_is_taken_once_it_is_confirmed(
+    api: Any, rows: Any, worker: Any, samples: Any
+) -> None:
+    await rows.space(0.25)
+    person = await api.caller.person(api.library)
+    first = await api.caller.photo(person.name)
+    await _complete(worker, samples.photo_result(1))
+    other = await api.caller.photo(person.name)
+    await _complete(worker, samples.photo_result(0, 1))
+    failed = await _get(api, other)
+    assert (failed.state, failed.failure.reason, failed.failure.retryable, failed.same_person_confirmed) == (
+        ReferencePhoto.STATE_FAILED,
+        failure_pb2.FAILURE_REASON_DIFFERENT_PERSON,
+        True,
+        False,
+    )
+    # What was measured can be looked at.
+    assert failed.quality == samples.photo_result(1).quality
+    # Another attempt alone changes nothing.
+    retry = api.caller.people.RetryReferencePhoto
+    again = (await retry(RetryReferencePhotoRequest(name=other.name))).photo
+    assert (again.state, again.HasField("quality")) == (ReferencePhoto.STATE_UPLOADED, False)
+    await _complete(worker, samples.photo_result(0, 1))
+    assert (await _get(api, other)).state == ReferencePhoto.STATE_FAILED
+    confirmed = (await retry(RetryReferencePhotoRequest(name=other.name, confirm_same_person=True))).photo
+    assert confirmed.same_person_confirmed
+    # The confirmation outlives an attempt that fails for another reason, and the retry after it.
+    await rows.do("UPDATE work_items SET attempts = 4")
+    (item,) = await worker.claim(worker.photos)
+    await worker.fail(item, failure_pb2.FAILURE_REASON_INTERNAL, retryable=True)
+    await retry(RetryReferencePhotoRequest(name=other.name))
+    await _complete(worker, samples.photo_result(0, 1))
+    ready = await _get(api, other)
+    assert (ready.state, ready.same_person_confirmed) == (ReferencePhoto.STATE_READY, True)
+    assert (await _get(api, first)).state == ReferencePhoto.STATE_READY
+
+
+async def test_a_retry_is_taken_once_the_photos_that_it_disagreed_with_are_gone(
+    api: Any, rows: Any, worker: Any, samples: Any
+) -> None:
+    await rows.space(0.25)
+    person = await api.caller.person(api.library)
+    wrong = await api.caller.photo(person.name)
+    await _complete(worker, samples.photo_result(1))
+    right = await api.caller.photo(person.name)
+    await _complete(worker, samples.photo_result(0, 1))
+    await api.caller.people.DeleteReferencePhoto(DeleteReferencePhotoRequest(name=wrong.name))
+    await api.caller.people.RetryReferencePhoto(RetryReferencePhotoRequest(name=right.name))
+    await _complete(worker, samples.photo_result(0, 1))
+    assert (await _get(api, right)).state == ReferencePhoto.STATE_READY
+
+
+async def test_an_upload_can_confirm_at_once(api: Any, rows: Any, worker: Any, samples: Any) -> None:
+    await rows.space(0.25)
+    person = await api.caller.person(api.library)
+    await api.caller.photo(person.name)
+    await _complete(worker, samples.photo_result(1))
+    photo = await api.caller.photo(person.name, confirm_same_person=True)
+    assert photo.same_person_confirmed
+    await _complete(worker, samples.photo_result(0, 1))
+    assert (await _get(api, photo)).state == ReferencePhoto.STATE_READY
+
+
+async def test_a_ready_photo_says_what_could_be_better(api: Any, rows: Any, worker: Any, samples: Any) -> None:
+    await rows.space()
+    person = await api.caller.person(api.library)
+    first, second = [await api.caller.photo(person.name) for _ in range(2)]
+    blurred = PhotoWarning(kind=PhotoWarning.KIND_BLURRED, message="Rather blurred: focus.")
+    result = samples.photo_result(1)
+    result.warnings.append(blurred)
+    await _complete(worker, result, samples.photo_result(1))
+    assert list((await _get(api, first)).warnings) == [blurred]
+    (duplicate,) = (await _get(api, second)).warnings
+    assert (duplicate.kind, duplicate.photo) == (PhotoWarning.KIND_NEAR_DUPLICATE, first.name)
+    assert "ada.jpg" in duplicate.message
+    # It is there, and READY; it only adds nothing.
+    shown = (await api.caller.people.GetPerson(GetPersonRequest(name=person.name))).person
+    assert (shown.photo_count, shown.ready_photo_count) == (2, 2)
+    listed = await api.caller.people.ListReferencePhotos(ListReferencePhotosRequest(parent=person.name))
+    assert [list(photo.warnings) for photo in listed.photos] == [[blurred], [duplicate]]
+    await api.caller.people.DeleteReferencePhoto(DeleteReferencePhotoRequest(name=first.name))
+    assert list((await _get(api, second)).warnings) == []

@@ -9,7 +9,7 @@ from sqlalchemy import text
 from api_server import work
 from api_server.database.schema import EmbeddingVector
 from api_server.results.people import recompute_query_embedding
-from whodex.v1 import failure_pb2, tasks_pb2
+from whodex.v1 import failure_pb2, person_pb2, tasks_pb2
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ async def test_a_ready_photo_holds_what_was_measured(rows, worker, samples, uplo
     row = await rows.one("SELECT * FROM reference_photos")
     assert (row.state, row.width, row.height, row.weight, row.space) == ("ready", 640, 480, 0.5, samples.space)
     assert row.face_box == [1, 2, 101, 122]
-    assert (row.face_size_px, row.sharpness, row.detection_score) == (100, 8.5, 0.5)
+    assert person_pb2.FaceQuality.FromString(row.quality) == samples.photo_result().quality
     assert row.embedding == samples.vector(0, 1).tobytes()
     thumbnail = await rows.one("SELECT * FROM contents WHERE id = :id", id=row.thumbnail_id)
     assert (thumbnail.owner_id, thumbnail.media_type, thumbnail.size_bytes) == (photo, "image/jpeg", 1234)

@@ -24,7 +24,7 @@ from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import internal_credential
 from whodex.runtime.embedding import from_proto
 from whodex.runtime.server import Listener, Service, running
-from whodex.v1 import error_reason_pb2
+from whodex.v1 import error_reason_pb2, person_pb2
 from whodex.v1.face_analysis_service_pb2 import AnalyzeImageRequest, AnalyzeImageResponse
 from whodex.v1.face_analysis_service_pb2_grpc import (
     FaceAnalysisServiceStub,
@@ -60,9 +60,9 @@ def failing(error: Exception) -> Analyze:
     return analyze
 
 
-async def test_faces_come_with_boxes_landmarks_quality_and_embeddings():
+async def test_faces_come_with_boxes_landmarks_quality_and_embeddings(make_quality: Callable[..., FaceQuality]):
     box = np.array([10, 20, 110, 150], np.float32)
-    face = Face(box, ARCFACE_TEMPLATE_XY, FaceQuality(100.0, 7.5, 0.875), np.zeros((112, 112, 3), np.uint8))
+    face = Face(box, ARCFACE_TEMPLATE_XY, make_quality(detection_score=0.875), np.zeros((112, 112, 3), np.uint8))
     embedding = np.array([[0.6, 0.8]], np.float32)
     seen: list[bytes] = []
 
@@ -76,7 +76,21 @@ async def test_faces_come_with_boxes_landmarks_quality_and_embeddings():
     (found,) = response.faces
     assert [found.box.left, found.box.top, found.box.right, found.box.bottom] == [10, 20, 110, 150]
     np.testing.assert_array_equal([(point.x, point.y) for point in found.landmarks], ARCFACE_TEMPLATE_XY)
-    assert (found.quality.face_size_px, found.quality.sharpness, found.quality.detection_score) == (100, 7.5, 0.875)
+    expected = person_pb2.FaceQuality(
+        face_size_px=100,
+        eye_distance_px=45,
+        detection_score=0.875,
+        sharpness=8,
+        blur=0.375,
+        yaw_degrees=2,
+        pitch_degrees=-4,
+        roll_degrees=8,
+        luminance=0.5,
+        dark_share=0.0625,
+        bright_share=0.03125,
+        occlusion=0.125,
+    )
+    assert found.quality == expected
     assert found.embedding.space == SPACE
     np.testing.assert_array_equal(from_proto(found.embedding), embedding[0])
 

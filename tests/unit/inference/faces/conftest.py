@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,19 +17,12 @@ MakeFace = Callable[..., Face]
 
 
 @pytest.fixture
-def make_face() -> MakeFace:
+def make_face(make_quality: Callable[..., FaceQuality]) -> MakeFace:
     """Makes a face of 100x120 pixels that can be recognised; a test changes what it is about."""
 
-    def make(
-        box_xyxy: tuple[float, float, float, float] = (50, 50, 150, 170),
-        *,
-        face_size_px: float = 100,
-        sharpness: float = 8.0,
-        detection_score: float = 0.99,
-    ) -> Face:
-        quality = FaceQuality(face_size_px, sharpness, detection_score)
+    def make(box_xyxy: tuple[float, float, float, float] = (50, 50, 150, 170), **quality: Any) -> Face:
         crop = np.zeros((112, 112, 3), np.uint8)
-        return Face(np.array(box_xyxy, np.float32), ARCFACE_TEMPLATE_XY, quality, crop)
+        return Face(np.array(box_xyxy, np.float32), ARCFACE_TEMPLATE_XY, make_quality(**quality), crop)
 
     return make
 

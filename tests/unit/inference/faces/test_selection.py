@@ -59,7 +59,7 @@ def test_a_box_around_head_and_shoulders_is_near_enough(make_face: MakeFace):
         # The corner of a box may touch a face that was not meant.
         ([{"box_xyxy": LEFT}], (100, 120, 300, 300), FaceNotAtBoxError, failure_pb2.FAILURE_REASON_FACE_NOT_AT_BOX),
         ([{"face_size_px": 31}], None, FaceTooSmallError, failure_pb2.FAILURE_REASON_FACE_TOO_SMALL),
-        ([{"sharpness": 2.4}], None, FaceNotSharpError, failure_pb2.FAILURE_REASON_FACE_NOT_SHARP),
+        ([{"sharpness": 1.7}], None, FaceNotSharpError, failure_pb2.FAILURE_REASON_FACE_NOT_SHARP),
         (
             [{"box_xyxy": LEFT}, {"box_xyxy": RIGHT, "sharpness": 1}],
             RIGHT,

@@ -80,7 +80,7 @@ def scenery() -> Callable[[int], Picture]:
 
 
 @pytest.fixture
-def make_sighting() -> Callable[..., Sighting]:
+def make_sighting(make_quality: Callable[..., FaceQuality]) -> Callable[..., Sighting]:
     """Makes a face at a place; those of one identity have the same embedding."""
 
     def make(identity: int, left: float, top: float, *, side: float = 40, score: float = 0.9) -> Sighting:
@@ -89,7 +89,7 @@ def make_sighting() -> Callable[..., Sighting]:
         face = Face(
             box_xyxy=np.array([left, top, left + side, top + side], np.float32),
             landmarks_xy=np.zeros((5, 2), np.float32),
-            quality=FaceQuality(face_size_px=side, sharpness=FULL_SHARPNESS, detection_score=score),
+            quality=make_quality(face_size_px=side, sharpness=FULL_SHARPNESS, detection_score=score),
             crop_bgr=np.zeros((112, 112, 3), np.uint8),
         )
         return Sighting(face, embedding)

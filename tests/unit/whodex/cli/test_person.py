@@ -12,7 +12,7 @@ from typer.testing import Result
 
 from whodex.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from whodex.v1 import error_reason_pb2
-from whodex.v1.failure_pb2 import FAILURE_REASON_NO_FACE, Failure
+from whodex.v1.failure_pb2 import FAILURE_REASON_DIFFERENT_PERSON, FAILURE_REASON_NO_FACE, Failure
 from whodex.v1.geometry_pb2 import Box
 from whodex.v1.people_service_pb2 import (
     CreatePersonResponse,
@@ -20,10 +20,12 @@ from whodex.v1.people_service_pb2 import (
     GetPersonResponse,
     ListPeopleRequest,
     ListPeopleResponse,
+    RetryReferencePhotoRequest,
+    RetryReferencePhotoResponse,
     UploadReferencePhotoResponse,
     WatchPersonResponse,
 )
-from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.person_pb2 import Person, PhotoWarning, ReferencePhoto
 
 if TYPE_CHECKING:
     from tests.unit.whodex.conftest import ScriptedApi
@@ -32,6 +34,7 @@ Whodex = Callable[..., Result]
 
 LIBRARY = f"libraries/{uuid4()}"
 ADA = Person(name=f"{LIBRARY}/people/{uuid4()}", display_name="Ada", state=Person.STATE_READY, photo_count=3)
+BLURRED = PhotoWarning(kind=PhotoWarning.KIND_BLURRED, message="Rather blurred.")
 OTHER_ADA = Person(name=f"{LIBRARY}/people/{uuid4()}", display_name="Ada", description="the one from Paris")
 
 
@@ -138,6 +141,14 @@ def test_show_prints_photos_with_their_quality_and_failures(api: ScriptedApi, wh
     assert all(text in result.stdout for text in ("1.jpg", "120", "8.3", "2.jpg: No face. [NO_FACE]"))
 
 
+def test_show_prints_warnings(api: ScriptedApi, whodex: Whodex) -> None:
+    ready = _photo(1, ReferencePhoto.STATE_READY, warnings=[BLURRED])
+    api.answers["ListPeople"] = _people(ADA)
+    api.answers["WatchPerson"] = lambda _request: [WatchPersonResponse(person=ADA, photos=[ready])]
+
+    assert "1.jpg: Rather blurred. [BLURRED]" in whodex("person", "show", "Ada").stdout
+
+
 def _settles_as(api: ScriptedApi, *photos: ReferencePhoto) -> None:
     uploads = iter(photos)
     api.answers["ListPeople"] = _people(ADA)
@@ -169,6 +180,69 @@ def test_waiting_for_a_photo_that_fails_prints_its_sentence(api: ScriptedApi, wh
         "STATE_FAILED",
     ]
     assert "2.jpg: No face was found; use a photo that shows one. [NO_FACE]" in result.stderr
+
+
+def test_warnings_of_a_photo_that_is_ready_are_no_failure(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY, warnings=[BLURRED]))
+
+    result = whodex("person", "add-photo", "Ada", photo, "--wait", "-o", "json")
+
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["photo"]["warnings"][0]["kind"] == "KIND_BLURRED"
+    assert result.stderr == "warning: 1.jpg: Rather blurred. [BLURRED]\n"
+
+
+@pytest.mark.parametrize("options", [(), ("--confirm-same-person",)])
+def test_an_upload_confirms_the_person_only_when_told_to(
+    api: ScriptedApi, whodex: Whodex, photo: Path, options: tuple[str, ...]
+) -> None:
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY))
+
+    assert whodex("person", "add-photo", "Ada", photo, *options).exit_code == 0
+    (messages,) = api.requests("UploadReferencePhoto")
+    assert messages[0].metadata.confirm_same_person is bool(options)
+
+
+@pytest.mark.parametrize("options", [(), ("--confirm-same-person",)])
+def test_photos_are_retried_by_their_ids(api: ScriptedApi, whodex: Whodex, options: tuple[str, ...]) -> None:
+    ids = [str(uuid4()) for _ in range(2)]
+    api.answers["ListPeople"] = _people(ADA)
+    api.answers["RetryReferencePhoto"] = lambda request: RetryReferencePhotoResponse(
+        photo={"name": request.name, "state": ReferencePhoto.STATE_UPLOADED}
+    )
+
+    result = whodex("person", "retry-photo", "Ada", ids[0], f"{ADA.name}/photos/{ids[1]}", *options)
+
+    assert result.exit_code == 0
+    assert result.stdout.count("UPLOADED") == 2
+    assert api.requests("RetryReferencePhoto") == [
+        RetryReferencePhotoRequest(name=f"{ADA.name}/photos/{id_}", confirm_same_person=bool(options)) for id_ in ids
+    ]
+
+
+def test_waiting_for_a_retried_photo_prints_how_it_ends(api: ScriptedApi, whodex: Whodex) -> None:
+    failure = Failure(reason=FAILURE_REASON_DIFFERENT_PERSON, message="Another face.")
+    failed = ReferencePhoto(
+        name=f"{ADA.name}/photos/{uuid4()}", file_name="1.jpg", state=ReferencePhoto.STATE_FAILED, failure=failure
+    )
+    _settles_as(api, failed)
+    api.answers["RetryReferencePhoto"] = lambda request: RetryReferencePhotoResponse(photo={"name": request.name})
+
+    result = whodex("person", "retry-photo", "Ada", failed.name, "--wait")
+
+    assert result.exit_code == 1
+    assert result.stderr == "error: 1.jpg: Another face. [DIFFERENT_PERSON]\n"
+
+
+@pytest.mark.parametrize("photo", ["ada.jpg", f"{OTHER_ADA.name}/photos/{uuid4()}"])
+def test_what_is_no_photo_of_the_person_is_not_retried(api: ScriptedApi, whodex: Whodex, photo: str) -> None:
+    api.answers["ListPeople"] = _people(ADA)
+
+    result = whodex("person", "retry-photo", "Ada", photo)
+
+    assert result.exit_code == 1
+    assert "neither an id nor a resource name" in result.stderr
+    assert not api.requests("RetryReferencePhoto")
 
 
 def test_a_face_is_chosen_by_its_box(api: ScriptedApi, whodex: Whodex, photo: Path) -> None:

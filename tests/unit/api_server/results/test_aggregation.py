@@ -6,7 +6,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from api_server.results.people import aggregate
+from api_server.results.aggregation import NEAR_DUPLICATE_SIMILARITY, aggregate, near_duplicates
 
 DIMENSION = 4
 
@@ -57,3 +57,31 @@ def test_the_order_of_photos_does_not_matter(ready, random):
     random.shuffle(order)
 
     np.testing.assert_allclose(aggregate(vectors, shares), aggregate(vectors[order], shares[order]), atol=1e-4)
+
+
+def at_angle(cosine: float):
+    return unit(cosine, np.sqrt(1 - cosine**2))
+
+
+def test_a_near_duplicate_names_the_earlier_photo_that_counts():
+    near, far = at_angle(NEAR_DUPLICATE_SIMILARITY + 0.001), at_angle(NEAR_DUPLICATE_SIMILARITY - 0.001)
+    assert near_duplicates(np.stack([unit(1, 0), unit(1, 0), far, near])) == [None, 0, None, 0]
+    assert near_duplicates(np.stack([unit(1, 0), near])) == [None, 0]
+    assert near_duplicates(np.stack([unit(1, 0), far])) == [None, None]
+
+
+def test_of_a_row_of_ever_other_pictures_only_those_like_one_that_counts_are_duplicates():
+    step = np.arccos(NEAR_DUPLICATE_SIMILARITY) * 0.9
+    row = np.stack([unit(np.cos(step * n), np.sin(step * n)) for n in range(4)])
+    assert near_duplicates(row) == [None, 0, None, 2]
+
+
+@given(photos())
+def test_what_is_a_duplicate_is_near_to_one_that_counts_and_what_counts_is_near_to_none(ready):
+    vectors, _ = ready
+    found = near_duplicates(vectors)
+    counted = [index for index, original in enumerate(found) if original is None]
+    assert counted[0] == 0
+    for index, original in enumerate(found):
+        near = [one for one in counted if one < index and vectors[one] @ vectors[index] >= NEAR_DUPLICATE_SIMILARITY]
+        assert (original in near) if near else (original is None)
