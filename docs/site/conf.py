@@ -18,6 +18,7 @@ sys.path.insert(0, str(HERE))
 
 import command_line  # noqa: E402 - they lie beside this file
 import contract  # noqa: E402
+import licences  # noqa: E402
 
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
@@ -45,11 +46,41 @@ html_css_files = ["whodex.css"]
 copybutton_exclude = ".gp, .go"
 
 NAVIGATION: dict[str, tuple[str, ...]] = {
-    "Start": ("quickstart", "concepts", "accuracy", "comparison"),
-    "Use": ("cli", "client", "enrolment", "pictures", "troubleshooting"),
-    "Run": ("operations", "upgrade", "backup", "security", "privacy", "models"),
-    "Reference": ("reference/services", "reference/resources", "reference/internal", "reference/command-line"),
-    "Develop": ("tasks", "imports", "benchmarks", "decisions/index", "changelog"),
+    "Start": (
+        "quickstart",
+        "concepts",
+        "accuracy",
+        "comparison",
+    ),
+    "Use": (
+        "cli",
+        "client",
+        "enrolment",
+        "pictures",
+        "troubleshooting",
+    ),
+    "Run": (
+        "operations",
+        "upgrade",
+        "backup",
+        "security",
+        "privacy",
+        "models",
+        "licences",
+    ),
+    "Reference": (
+        "reference/services",
+        "reference/resources",
+        "reference/internal",
+        "reference/command-line",
+    ),
+    "Develop": (
+        "tasks",
+        "imports",
+        "benchmarks",
+        "decisions/index",
+        "changelog",
+    ),
 }
 
 
@@ -74,6 +105,7 @@ ADDED: dict[str, Callable[[], str]] = {
     "index": _navigation,
     "decisions/index": _decisions,
     "changelog": _changelog,
+    "licences": licences.packages,
     "reference/services": contract.services,
     "reference/resources": contract.resources,
     "reference/internal": contract.internal,
