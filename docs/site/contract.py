@@ -19,6 +19,7 @@ from google.protobuf.descriptor_pb2 import (
 from limits import limits_of
 
 from whodex.client.service_config import PUBLIC_SERVICES, READ_VERBS
+from whodex.runtime.call_limits import CallLimits
 
 IMAGE = Path(__file__).resolve().parents[2] / "build" / "whodex.binpb"
 PACKAGE = ".whodex.v1."
@@ -126,7 +127,16 @@ def _facts(method: MethodDescriptorProto) -> str:
     }
     shape = shapes[method.client_streaming, method.server_streaming]
     repeated = " Changes nothing: gRPC repeats it when the server is away." if _is_public_read(method) else ""
-    return f"*{shape}{repeated}*"
+    return f"*{shape} One that brings no deadline gets {_deadline(method)}.{repeated}*"
+
+
+def _deadline(method: MethodDescriptorProto) -> str:
+    limits = CallLimits()
+    if method.client_streaming:
+        return f"{limits.request_stream_seconds / 3600:g} h"
+    if method.server_streaming:
+        return f"{limits.response_stream_seconds / 3600:g} h"
+    return f"{limits.unary_seconds:g} s"
 
 
 def _is_public_read(method: MethodDescriptorProto) -> bool:
