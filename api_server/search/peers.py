@@ -25,6 +25,11 @@ if TYPE_CHECKING:
     from whodex.v1.index_service_pb2_grpc import IndexServiceAsyncStub
 
 _CHECK_TIMEOUT_SECONDS = 2.0
+_OF_THE_PICTURE = {
+    error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE,
+    error_reason_pb2.ERROR_REASON_DECODING_LIMIT_EXCEEDED,
+    error_reason_pb2.ERROR_REASON_DECODER_CRASHED,
+}
 _KINDS = {
     CollectionKind.PEOPLE: embedding_feed_service_pb2.COLLECTION_KIND_PEOPLE,
     CollectionKind.APPEARANCES: embedding_feed_service_pb2.COLLECTION_KIND_APPEARANCES,
@@ -116,7 +121,7 @@ class FaceAnalysis:
         """Returns the faces in a picture, the largest first.
 
         Raises:
-            InvalidArgumentError: UNREADABLE_IMAGE.
+            InvalidArgumentError: UNREADABLE_IMAGE, DECODING_LIMIT_EXCEEDED or DECODER_CRASHED.
             UnavailableError: INFERENCE_UNAVAILABLE.
             DeadlineExceededError: no answer in time.
         """
@@ -137,7 +142,7 @@ def _unavailable(peer: str, reason: ErrorReason.ValueType) -> Iterator[None]:
         known = from_rpc_error(error)
         if isinstance(known, DeadlineExceededError):
             raise known from error
-        if isinstance(known, InvalidArgumentError) and known.reason == error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE:
+        if isinstance(known, InvalidArgumentError) and known.reason in _OF_THE_PICTURE:
             raise known from error
         raise UnavailableError(
             f"{peer} does not answer: {known.message} Try again in a moment.", reason=reason, retry_after_seconds=1

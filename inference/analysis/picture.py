@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from inference.faces.analyzer import Face, FaceAnalyzer
-from inference.faces.decode import decode_image
+from inference.sandbox.decoder import Decoder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,17 +29,19 @@ class AnalyzedPicture:
     embeddings: NDArray[np.float32]
 
 
-def analyze_picture(analyzer: FaceAnalyzer, data: bytes) -> AnalyzedPicture:
+def analyze_picture(decoder: Decoder, analyzer: FaceAnalyzer, data: bytes) -> AnalyzedPicture:
     """Decode a picture, find its faces and embed them.
 
     Args:
+        decoder: what reads the picture.
         analyzer: the pipeline.
         data: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.
 
     Raises:
-        MediaError: the picture cannot be read, or is too large.
+        MediaError: the picture cannot be read, or not within the limits.
+        SandboxError: the decoder is broken.
         TritonError: the models do not answer.
     """
-    image = decode_image(data)
+    image = decoder.decode_photo(data)
     (faces,) = analyzer.find_faces([image], retry_padded=True)
     return AnalyzedPicture(image.width, image.height, faces, analyzer.embed(faces))

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+from contextlib import closing
 
 from inference.analysis.picture import AnalyzedPicture, analyze_picture
 from inference.analysis.servicers.face_analysis import FaceAnalysisServicer
 from inference.analysis.settings import AnalysisSettings
 from inference.analysis.triton_threads import TritonThreads
 from inference.faces.analyzer import FaceAnalyzer
+from inference.sandbox.decoder import Decoder
+from inference.sandbox.errors import SandboxError
 from inference.triton.client import DETECTOR, EMBEDDER, Priority, TritonClient
 from inference.triton.face_models import TritonFaceModels
 from whodex.runtime.credentials import internal_credential
@@ -24,19 +28,25 @@ SERVICE_NAME = face_analysis_service_pb2.DESCRIPTOR.services_by_name["FaceAnalys
 def main() -> None:
     """Serves until SIGTERM or SIGINT."""
     configure_logging("analysis")
-    asyncio.run(_run(load_settings(AnalysisSettings)))
+    settings = load_settings(AnalysisSettings)
+    with closing(Decoder()) as decoder:
+        try:
+            decoder.check()
+        except SandboxError as error:
+            sys.exit(f"analysis does not start: {error}")
+        asyncio.run(_run(settings, decoder))
 
 
-async def _run(settings: AnalysisSettings) -> None:
+async def _run(settings: AnalysisSettings, decoder: Decoder) -> None:
     async with TritonThreads(settings.triton_address, settings.triton_ca) as threads:
-        await serve([listener(settings, threads)])
+        await serve([listener(settings, threads, decoder)])
 
 
-def listener(settings: AnalysisSettings, threads: TritonThreads) -> Listener:
+def listener(settings: AnalysisSettings, threads: TritonThreads, decoder: Decoder) -> Listener:
     """FaceAnalysisService for the other services; SERVING while Triton passes the models' golden vectors."""
 
     async def analyze(data: bytes) -> AnalyzedPicture:
-        return await threads.run(lambda client: analyze_picture(_analyzer(client), data))
+        return await threads.run(lambda client: analyze_picture(decoder, _analyzer(client), data))
 
     service = Service(
         SERVICE_NAME,

@@ -1,14 +1,15 @@
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.faces.advice import photo_warnings
 from inference.faces.analyzer import Face, FaceAnalyzer
-from inference.faces.decode import DecodedImage, decode_image
+from inference.faces.decode import DecodedImage
 from inference.faces.selection import choose_face
 from inference.faces.thumbnail import face_thumbnail
 from inference.proto import box_from_proto, box_to_proto, quality_to_proto
@@ -37,17 +38,27 @@ def analyze_reference_photos(
 ) -> list[tasks_pb2.AnalyzeReferencePhotoResult]:
     """Finds, measures and embeds one face per photo; the photos of a claim share the models' batches."""
     analyzer = FaceAnalyzer(TritonFaceModels(context.triton, Priority.PHOTO), DETECTOR.input.sizes)
-    images = [_read(context, item) for item in items]
+    # Only photos of one library share a process that decodes them.
+    images = [image for _, of_library in groupby(items, _library) for image in _decoded(context, items, of_library)]
     found = analyzer.find_faces(images, retry_padded=True)
     chosen = [_choose(*one) for one in zip(items, images, found, strict=True)]
     embeddings = analyzer.embed([one.face for one in chosen])
     return [_result(context, one, embedding) for one, embedding in zip(chosen, embeddings, strict=True)]
 
 
-def _read(context: WorkerContext, item: PhotoItem) -> DecodedImage:
-    image = decode_image(read_blob(context, item.payload.content_key))
-    item.progress(0.3)
-    return image
+def _library(item: PhotoItem) -> str:
+    return item.payload.photo.partition("/people/")[0]
+
+
+def _decoded(
+    context: WorkerContext, items: Sequence[PhotoItem], of_library: Iterable[PhotoItem]
+) -> Iterator[DecodedImage]:
+    with context.decoder.photos() as decode:
+        for item in of_library:
+            yield decode(read_blob(context, item.payload.content_key))
+            # All of them get on: one that is slow to decode must not cost the others their leases.
+            for waiting in items:
+                waiting.progress(0.3 if waiting is item else 0.0)
 
 
 def _choose(item: PhotoItem, image: DecodedImage, faces: Sequence[Face]) -> _Chosen:

@@ -9,9 +9,9 @@ from inference.proto import box_to_proto, quality_to_proto
 from inference.tasks.blobs import opened_blob, stage_jpeg
 from inference.triton.client import DETECTOR, EMBEDDER, Priority
 from inference.triton.face_models import TritonFaceModels
-from inference.video.decode import Video, open_video
 from inference.video.pipeline import analyze_video
 from inference.video.results import Appearance, BestShot, Scene
+from inference.video.sampling import SampledVideo
 from inference.worker.claims import ClaimedItem
 from inference.worker.context import WorkerContext
 from inference.worker.registry import implements
@@ -29,18 +29,21 @@ def process_videos(context: WorkerContext, items: Sequence[VideoItem]) -> list[t
 
 def _process(context: WorkerContext, item: VideoItem) -> tasks_pb2.ProcessVideoResult:
     analyzer = FaceAnalyzer(TritonFaceModels(context.triton, Priority.VIDEO), DETECTOR.input.sizes)
-    with opened_blob(context, item, item.payload.content_key) as descriptor, open_video(descriptor) as video:
+    with (
+        opened_blob(context, item, item.payload.content_key) as descriptor,
+        context.decoder.open_video(descriptor) as video,
+    ):
         part_count = _stage_scenes(context, item, video, analyzer)
         return tasks_pb2.ProcessVideoResult(
-            duration=_duration(video.info.duration_s),
+            duration=_duration(video.duration_s),
             width=video.info.width,
             height=video.info.height,
-            frame_rate=video.info.frame_rate,
+            frame_rate=video.frame_rate,
             part_count=part_count,
         )
 
 
-def _stage_scenes(context: WorkerContext, item: VideoItem, video: Video, analyzer: FaceAnalyzer) -> int:
+def _stage_scenes(context: WorkerContext, item: VideoItem, video: SampledVideo, analyzer: FaceAnalyzer) -> int:
     part_count = 0
     for index, scene in enumerate(analyze_video(video, analyzer, on_progress=item.progress)):
         context.claims.stage(item, index, _part(context, item, index, scene))

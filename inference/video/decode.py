@@ -14,7 +14,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from inference.video.errors import UnreadableVideoError
-from inference.video.probe import CODECS, VideoInfo, check_complete, describe, pick_stream
+from inference.video.probe import CODECS, MAX_DURATION_S, VideoInfo, check_complete, check_size, describe, pick_stream
 
 DECODER_THREADS = 2
 """Two decode 640x360 at about 2,500 frames/s, far ahead of detection; each further one holds more frames."""
@@ -80,13 +80,14 @@ def open_video(source: Path | int) -> Iterator[Video]:
     with _demux(source) as container:
         stream = pick_stream(container)
         check_complete(stream, os.fstat(source).st_size)
+        check_size(stream.codec_context.width, stream.codec_context.height)
         stream.codec_context.thread_count = DECODER_THREADS
         stream.codec_context.thread_type = "AUTO"
         frames = _decode(container, stream)
         first = next(frames, None)
         if first is None:
             raise UnreadableVideoError(f"The video stream has no picture; {_DAMAGED}")
-        info = describe(container, stream, rotation_deg=first.picture.rotation % 360)
+        info = describe(container, stream, first.picture)
         yield Video(info=info, frames=itertools.chain([first], frames))
 
 
@@ -100,6 +101,8 @@ def _demux(descriptor: int) -> InputContainer:
     }
     try:
         return av.open("fd:", format="mov", options=options)
+    except MemoryError:
+        raise  # which some of FFmpeg's errors are
     except av.FFmpegError as error:
         raise UnreadableVideoError(_why_unreadable(descriptor)) from error
 
@@ -116,16 +119,19 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[TimedFra
     usual_ticks = round(1 / ((stream.average_rate or _USUAL_RATE) * time_base))
     first_pts: int | None = stream.start_time
     next_pts = first_pts or 0
+    start_s = 0.0
     for picture in _pictures(container, stream, time_base):
+        check_size(picture.width, picture.height)
         pts = next_pts if picture.pts is None else picture.pts
         if first_pts is None:
             first_pts = pts
         next_pts = pts + (picture.duration or usual_ticks)
-        yield TimedFrame(
-            start_s=float((pts - first_pts) * time_base),
-            end_s=float((next_pts - first_pts) * time_base),
-            picture=picture,
-        )
+        # Damaged and hostile files let time stand still, run backwards, or leap.
+        start_s = max(start_s, float((pts - first_pts) * time_base))
+        end_s = max(start_s, float((next_pts - first_pts) * time_base))
+        if end_s > MAX_DURATION_S:
+            raise UnreadableVideoError(f"The video's clock leaps to {end_s:.0f} s; {_DAMAGED}")
+        yield TimedFrame(start_s, end_s, picture)
 
 
 def _pictures(container: InputContainer, stream: VideoStream, time_base: Fraction) -> Iterator[VideoFrame]:
@@ -134,5 +140,7 @@ def _pictures(container: InputContainer, stream: VideoStream, time_base: Fractio
         for picture in container.decode(stream):
             reached_s = float(((picture.pts or 0) - (stream.start_time or 0)) * time_base)
             yield picture
+    except MemoryError:
+        raise
     except av.FFmpegError as error:
         raise UnreadableVideoError(f"The video is damaged after {reached_s:.2f} s; {_DAMAGED}") from error

@@ -3,52 +3,32 @@
 frames -> shots -> five samples a second -> faces, batched across frames -> tracks -> scenes
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 
 from inference.faces.analyzer import FaceAnalyzer
-from inference.faces.decode import DecodedImage
-from inference.video.decode import TimedFrame, Video
 from inference.video.results import Appearance, BestShot, Scene
-from inference.video.shots import mark_shots
+from inference.video.sampling import Sample, SampledVideo
 from inference.video.thumbnails import Reel, jpeg
 from inference.video.tracks import Sighting, Track, Tracker
 
-SAMPLES_PER_SECOND = 5
 BATCH_FRAMES = 8
 BATCH_BYTES = 64 * 2**20
 """Bounds the memory of large frames: two of 3840x2160 go into a batch, eight of 1920x1080."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """A frame in which faces are looked for.
-
-    Attributes:
-        start_s: when it appears, seconds.
-        end_s: when the frame after it appears, seconds.
-        starts_scene: whether it is the first frame of a shot.
-        image: the frame, upright.
-    """
-
-    start_s: float
-    end_s: float
-    starts_scene: bool
-    image: DecodedImage
-
-
 AnalyzedBatch = list[tuple[Sample, list[Sighting]]]
 
 
-def analyze_video(video: Video, analyzer: FaceAnalyzer, *, on_progress: Callable[[float], None]) -> Iterator[Scene]:
+def analyze_video(
+    video: SampledVideo, analyzer: FaceAnalyzer, *, on_progress: Callable[[float], None]
+) -> Iterator[Scene]:
     """Find the scenes of a video and the faces in them.
 
     Args:
-        video: an open video; its frames are used up.
+        video: its samples are used up.
         analyzer: finds and embeds the faces. It is called from one other thread, a batch of frames at a time.
         on_progress: is told the share that is done, 0 to 1, after every batch. Raise in it to stop the
             analysis: what it raises reaches the caller.
@@ -57,12 +37,12 @@ def analyze_video(video: Video, analyzer: FaceAnalyzer, *, on_progress: Callable
         Each scene as soon as it is complete. Together they cover the video; there is at least one.
 
     Raises:
-        UnreadableVideoError: the video is damaged further on.
+        MediaError: the video is damaged further on, or cannot be decoded within the limits.
         Exception: whatever the analyzer or `on_progress` raises.
     """
     scene: _SceneInProgress | None = None
     reached_s = 0.0
-    for batch in _analyzed(_batches(_samples(video)), analyzer):
+    for batch in _analyzed(_batches(video.samples()), analyzer):
         for sample, sightings in batch:
             if scene is None or sample.starts_scene:
                 if scene is not None:
@@ -72,7 +52,7 @@ def analyze_video(video: Video, analyzer: FaceAnalyzer, *, on_progress: Callable
             reached_s = sample.end_s
         on_progress(min(1.0, reached_s / video.info.duration_s))
     if scene is not None:
-        yield scene.finish(max(reached_s, video.info.duration_s))
+        yield scene.finish(video.duration_s)
 
 
 class _SceneInProgress:
@@ -105,22 +85,6 @@ def _appearance(track: Track, scene_end_s: float) -> Appearance:
         times_s=np.array(track.times_s),
         boxes_xyxy=np.stack(track.boxes_xyxy),
     )
-
-
-def _samples(video: Video) -> Iterator[Sample]:
-    """The first frame of every shot, and the first one at or after every multiple of the sampling interval."""
-    next_tick = 0
-    for frame, starts_shot in mark_shots(video.frames):
-        # A hair of tolerance: 0.6 s of a video is 2.9999999999999996 ticks.
-        tick = math.floor(frame.start_s * SAMPLES_PER_SECOND + 1e-6)
-        if starts_shot or tick >= next_tick:
-            next_tick = tick + 1
-            yield Sample(frame.start_s, frame.end_s, starts_shot, _upright(frame, video.info.rotation_deg))
-
-
-def _upright(frame: TimedFrame, rotation_deg: int) -> DecodedImage:
-    pixels = np.rot90(frame.picture.to_ndarray(format="bgr24"), rotation_deg // 90)
-    return DecodedImage.from_pixels(np.ascontiguousarray(pixels, np.uint8))
 
 
 def _batches(samples: Iterable[Sample]) -> Iterator[list[Sample]]:

@@ -1,17 +1,24 @@
-"""What a video is, from its index alone: nothing is decoded here."""
+"""What a video is: by its index and its first picture. Nothing is decoded here."""
 
 from dataclasses import dataclass
 from fractions import Fraction
 
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from inference.video.errors import NoVideoStreamError, UnreadableVideoError, UnsupportedVideoCodecError
 
 CODECS = frozenset({"h264"})
-MAX_SIDE_PX = 8192
-"""The longest side of the pictures that H.264's level 6.2 is for, 8192x4320 (ITU-T H.264, table A-1)."""
+MAX_FRAME_PIXELS = 139_264 * 16 * 16
+"""The largest frame of H.264's level 6.2, for example 8192x4320: MaxFS of ITU-T H.264, table A-1, in macroblocks."""
+MAX_SIDE_PX = 16_880
+"""The longest side of such a frame, as table A-1 has it: the square root of 8 MaxFS, in macroblocks of 16."""
+MAX_FRAME_RATE = 1000
+"""Frames per second; cameras that take more write them at a rate that can be played."""
+MAX_DURATION_S = 31 * 86_400
+"""A month. Times beyond it are those of a damaged file."""
 
 _COVER_ART = Disposition.attached_pic | Disposition.timed_thumbnails
 
@@ -35,6 +42,11 @@ class VideoInfo:
     height: int
     rotation_deg: int
     codec: str
+
+    @property
+    def coded_size(self) -> tuple[int, int]:
+        """Width and height of the decoded pictures, before they are turned upright."""
+        return (self.height, self.width) if self.rotation_deg % 180 else (self.width, self.height)
 
 
 def pick_stream(container: InputContainer) -> VideoStream:
@@ -68,26 +80,29 @@ def check_complete(stream: VideoStream, size_bytes: int) -> None:
         )
 
 
-def describe(container: InputContainer, stream: VideoStream, rotation_deg: int) -> VideoInfo:
+def describe(container: InputContainer, stream: VideoStream, first: VideoFrame) -> VideoInfo:
     """Describe a stream.
 
     Args:
         container: the file.
         stream: its video stream.
-        rotation_deg: as in `VideoInfo`; FFmpeg gives it with the first decoded frame only.
+        first: its first picture: what the container says of its size need not be so.
 
     Raises:
-        UnreadableVideoError: the stream has no size, rate or duration, or a size that cannot be.
+        UnreadableVideoError: the stream has no rate or duration, or one that cannot be.
     """
-    width, height = stream.codec_context.width, stream.codec_context.height
     rate = stream.average_rate or stream.guessed_rate
     duration = _duration(container, stream)
-    if not (width and height and rate and duration):
+    if not (rate and duration > 0):
         raise UnreadableVideoError("The video stream is empty or damaged; export it again and upload that.")
-    if max(width, height) > MAX_SIDE_PX:
+    if rate > MAX_FRAME_RATE or duration > MAX_DURATION_S:
         raise UnreadableVideoError(
-            f"The picture is {width}x{height} pixels, over the limit of {MAX_SIDE_PX} a side; scale it down."
+            f"The file claims {float(duration):.0f} s of video at {float(rate):.0f} frames per second, which cannot be;"
+            " export it again and upload that."
         )
+    # FFmpeg turns by any angle; cameras by a right one.
+    rotation_deg = round(first.rotation / 90) * 90 % 360
+    width, height = first.width, first.height
     if rotation_deg % 180:
         width, height = height, width
     return VideoInfo(
@@ -98,6 +113,21 @@ def describe(container: InputContainer, stream: VideoStream, rotation_deg: int) 
         rotation_deg=rotation_deg,
         codec=stream.codec_context.name,
     )
+
+
+def check_size(width: int, height: int) -> None:
+    """Refuse pictures that are larger than any that H.264 has a level for.
+
+    Raises:
+        UnreadableVideoError: they are, or they have no size.
+    """
+    if not (width and height):
+        raise UnreadableVideoError("The video stream is empty or damaged; export it again and upload that.")
+    if max(width, height) > MAX_SIDE_PX or width * height > MAX_FRAME_PIXELS:
+        raise UnreadableVideoError(
+            f"The picture is {width}x{height} pixels, over the limit of {MAX_FRAME_PIXELS // 10**6} million; scale it"
+            " down."
+        )
 
 
 def _duration(container: InputContainer, stream: VideoStream) -> Fraction:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from functools import cached_property
 from typing import Any, TypeVar
 
+from inference.sandbox.decoder import Decoder
 from inference.triton.client import TritonClient
 from inference.worker.claims import Claims
 from inference.worker.settings import WorkerSettings
@@ -69,6 +70,11 @@ class WorkerContext:
     def claims(self) -> Claims:
         """The worker's leases."""
         return Claims(self.work, self.settings.worker_name, self._stopping)
+
+    @cached_property
+    def decoder(self) -> Decoder:
+        """What reads the media."""
+        return self._stack.enter_context(closing(Decoder()))
 
     @cached_property
     def triton(self) -> TritonClient:

@@ -7,6 +7,7 @@ from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from inference.proto import space_to_proto
+from inference.sandbox.errors import SandboxError
 from inference.triton.client import EMBEDDER
 from inference.triton.errors import TritonError
 from inference.worker.context import WorkerContext
@@ -23,7 +24,7 @@ class StartupError(Exception):
 
 
 def validate(settings: WorkerSettings) -> None:
-    """Imports every task, runs the models' golden vectors, and asks the store and the api_server.
+    """Imports every task, starts a decoder, runs the models' golden vectors, and asks the store and the api_server.
 
     Raises:
         StartupError: the first thing that is wrong.
@@ -34,12 +35,20 @@ def validate(settings: WorkerSettings) -> None:
         raise StartupError(f"{error}. Fix the code or deploy the version before.") from error
     context = WorkerContext(settings)
     try:
+        _check_decoder(context)
         check_broker(settings)
         _check_triton(context)
         _check_store(context)
         _register(context, sorted(tasks))
     finally:
         context.close()
+
+
+def _check_decoder(context: WorkerContext) -> None:
+    try:
+        context.decoder.check()
+    except SandboxError as error:
+        raise StartupError(str(error)) from error
 
 
 def check_broker(settings: WorkerSettings) -> None:

@@ -26,6 +26,7 @@ from inference.triton.client import DETECTOR, EMBEDDER
 from inference.triton.suppression import suppress_overlapping
 from inference.video.decode import open_video
 from inference.video.pipeline import analyze_video
+from inference.video.sampling import VideoSampler
 
 PHOTOS_PER_CLAIM = 8
 
@@ -96,7 +97,7 @@ def measure_video(path: Path) -> Measured:
     analyzer = in_process_analyzer()
     cpu_before, started = time.process_time(), time.monotonic()
     with open_video(path) as video:
-        for _ in analyze_video(video, analyzer, on_progress=lambda _: None):
+        for _ in analyze_video(VideoSampler(video), analyzer, on_progress=lambda _: None):
             pass
         duration_s = video.info.duration_s
     elapsed, cpu = time.monotonic() - started, time.process_time() - cpu_before

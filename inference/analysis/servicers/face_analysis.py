@@ -15,9 +15,14 @@ from inference.proto import box_to_proto, quality_to_proto
 from inference.triton.errors import TritonTransientError
 from whodex.errors import InvalidArgumentError, UnavailableError
 from whodex.runtime.embedding import to_proto
-from whodex.v1 import error_reason_pb2, geometry_pb2
+from whodex.v1 import error_reason_pb2, failure_pb2, geometry_pb2
 from whodex.v1.face_analysis_service_pb2 import AnalyzedFace, AnalyzeImageRequest, AnalyzeImageResponse
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceServicer
+
+_REASONS = {
+    failure_pb2.FAILURE_REASON_DECODING_LIMIT_EXCEEDED: error_reason_pb2.ERROR_REASON_DECODING_LIMIT_EXCEEDED,
+    failure_pb2.FAILURE_REASON_DECODER_CRASHED: error_reason_pb2.ERROR_REASON_DECODER_CRASHED,
+}
 
 
 class FaceAnalysisServicer(FaceAnalysisServiceServicer):
@@ -53,7 +58,8 @@ def _errors_of_the_wire() -> Iterator[None]:
     try:
         yield
     except MediaError as error:
-        raise InvalidArgumentError(error.message, reason=error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE) from error
+        reason = _REASONS.get(error.reason, error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE)
+        raise InvalidArgumentError(error.message, reason=reason) from error
     except TritonTransientError as error:
         raise UnavailableError(
             f"The face models do not answer ({error}). Try again in a moment.",

@@ -18,6 +18,7 @@ from inference.faces.alignment import ARCFACE_TEMPLATE_XY
 from inference.faces.analyzer import Face
 from inference.faces.errors import ImageTooLargeError, UnreadableImageError
 from inference.faces.quality import FaceQuality
+from inference.sandbox.errors import DecoderCrashedError, DecodingLimitError
 from inference.triton.errors import TritonOverloadedError, TritonUnavailableError
 from whodex.errors import InternalError, InvalidArgumentError, UnavailableError, WhodexError, from_rpc_error
 from whodex.runtime.channel import internal_channel
@@ -30,6 +31,7 @@ from whodex.v1.face_analysis_service_pb2_grpc import (
     FaceAnalysisServiceStub,
     add_FaceAnalysisServiceServicer_to_server,
 )
+from whodex.v1.failure_pb2 import FailureReason
 
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of these tests only
 SPACE = "space-of-the-tests"
@@ -106,6 +108,14 @@ async def test_a_picture_that_cannot_be_read_is_an_invalid_argument(kind: type[M
     with pytest.raises(InvalidArgumentError, match="Upload an intact copy") as refused:
         await call(failing(kind("Upload an intact copy.")))
     assert refused.value.reason == error_reason_pb2.ERROR_REASON_UNREADABLE_IMAGE
+
+
+@pytest.mark.parametrize("kind", [DecodingLimitError, DecoderCrashedError])
+async def test_a_picture_that_breaks_its_decoder_keeps_its_reason(kind: type[MediaError]):
+    with pytest.raises(InvalidArgumentError) as refused:
+        await call(failing(kind("Upload a smaller copy.")))
+    reason = FailureReason.Name(kind.reason).removeprefix("FAILURE_REASON_")
+    assert refused.value.reason_name == reason
 
 
 @pytest.mark.parametrize("kind", [TritonUnavailableError, TritonOverloadedError])

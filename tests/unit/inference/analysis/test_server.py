@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from inference.analysis.server import SERVICE_NAME, listener
 from inference.analysis.settings import AnalysisSettings
 from inference.analysis.triton_threads import TritonThreads
+from inference.sandbox.decoder import Decoder
 from whodex.runtime.server import running
 
 TOKEN = SecretStr("a-token-of-the-tests")
@@ -25,7 +26,7 @@ async def test_without_triton_it_runs_and_is_not_serving():
         )
         async with (
             TritonThreads(settings.triton_address) as threads,
-            running(listener(settings, threads)) as port,
+            running(listener(settings, threads, Decoder())) as port,
             grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         ):
             assert await _health(channel) == health_pb2.HealthCheckResponse.NOT_SERVING

@@ -14,6 +14,7 @@ from inference.faces.analyzer import FaceAnalyzer
 from inference.video.decode import open_video
 from inference.video.pipeline import BATCH_FRAMES, analyze_video
 from inference.video.results import Scene
+from inference.video.sampling import VideoSampler
 
 Picture = NDArray[np.uint8]
 Write = Callable[..., Path]
@@ -32,7 +33,7 @@ def stage(background: int, *squares: tuple[tuple[int, int, int], int, int]) -> P
 
 def analyze(path: Path, analyzer: FaceAnalyzer) -> list[Scene]:
     with open_video(path) as video:
-        return list(analyze_video(video, analyzer, on_progress=lambda _: None))
+        return list(analyze_video(VideoSampler(video), analyzer, on_progress=lambda _: None))
 
 
 @pytest.fixture
@@ -112,7 +113,7 @@ def test_frames_are_analysed_in_batches(write_mp4: Write, squares: FaceAnalyzer,
 def test_progress_grows_to_the_end(play: Path, squares: FaceAnalyzer) -> None:
     shares: list[float] = []
     with open_video(play) as video:
-        list(analyze_video(video, squares, on_progress=shares.append))
+        list(analyze_video(VideoSampler(video), squares, on_progress=shares.append))
     assert all(earlier < later for earlier, later in pairwise(shares))
     assert 0.9 < shares[-1] <= 1
 
@@ -121,7 +122,7 @@ def test_a_scene_is_there_before_the_video_is_decoded(write_mp4: Write, squares:
     pictures = [stage(1)] * 50 + [stage(2)] * 450
     shares: list[float] = []
     with open_video(write_mp4(pictures)) as video:
-        next(analyze_video(video, squares, on_progress=shares.append))
+        next(analyze_video(VideoSampler(video), squares, on_progress=shares.append))
     assert max(shares) < 0.5
 
 
@@ -135,7 +136,7 @@ def test_what_on_progress_raises_stops_the_analysis(play: Path, squares: FaceAna
 
     threads = threading.active_count()
     with open_video(play) as video, pytest.raises(LeaseLostError):
-        list(analyze_video(video, squares, on_progress=lose_lease))
+        list(analyze_video(VideoSampler(video), squares, on_progress=lose_lease))
     assert threading.active_count() == threads
 
 
@@ -146,7 +147,7 @@ def test_what_the_models_raise_reaches_the_caller(play: Path, square_models: Any
 
     analyzer = FaceAnalyzer(EmbedderAway(), [(320, 320)])
     with open_video(play) as video, pytest.raises(ConnectionError, match="crops"):
-        list(analyze_video(video, analyzer, on_progress=lambda _: None))
+        list(analyze_video(VideoSampler(video), analyzer, on_progress=lambda _: None))
 
 
 def test_memory_does_not_grow_with_length(write_mp4: Write, squares: FaceAnalyzer) -> None:
