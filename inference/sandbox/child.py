@@ -48,7 +48,7 @@ def warm_up() -> None:
     for module in pkgutil.walk_packages(av.__path__, "av."):
         if module.name != "av.__main__":
             importlib.import_module(module.name)
-    for image_format in ("JPEG", "PNG", "WEBP"):
+    for image_format in ("JPEG", "PNG", "WEBP", "HEIF", "AVIF", "TIFF", "BMP", "GIF"):
         encoded = io.BytesIO()
         Image.new("RGB", (16, 16)).save(encoded, image_format)
         decode_image(encoded.getvalue())

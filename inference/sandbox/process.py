@@ -24,7 +24,8 @@ EXIT_SECONDS: Final = 10
 """Until a child that was killed is gone."""
 _ENVIRONMENT = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TMPDIR")
 """What Python may need to start. Decoders get no more: a service's environment holds its secrets."""
-_ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+_TUNING = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_ARENA_MAX": "1"}
+"""A process that forks must have one thread; each further arena of glibc's would reserve 64 MiB of address space."""
 
 
 class ChildDiedError(Exception):
@@ -95,7 +96,7 @@ class Zygote:
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "inference.sandbox", str(theirs.fileno())],
-                env=environment | _ONE_THREAD,
+                env=environment | _TUNING,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],

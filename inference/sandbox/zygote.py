@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inference.sandbox import child
-from inference.sandbox.lockdown import Layer, isolate, lock_down
+from inference.sandbox.lockdown import Layer, address_space_limit, isolate, lock_down
 from inference.sandbox.messages import LOCKDOWN_FAILED, TO_ZYGOTE, Exited, Ready, receive_with_descriptors, send
 
 _CHILD_FD = 3
@@ -38,18 +38,20 @@ def main() -> None:
         # A fork would copy the locks of other threads as they happen to be.
         if threading.active_count() != 1 or len(list(Path("/proc/self/task").iterdir())) != 1:
             sys.exit("the decoders' sandbox cannot fork: a library has started a thread")
+        max_address_space = address_space_limit()
         missing = isolate()
         # What is there now stays: no collection shall touch, and so copy, its pages in a child.
         gc.collect()
         gc.freeze()
         send(control, Ready(missing_layers=missing))
-        _Zygote(control, nowhere.fileno(), missing).serve()
+        _Zygote(control, nowhere.fileno(), max_address_space, missing).serve()
 
 
 class _Zygote:
-    def __init__(self, control: socket.socket, nowhere: int, missing: frozenset[Layer]) -> None:
+    def __init__(self, control: socket.socket, nowhere: int, max_address_space: int, missing: frozenset[Layer]) -> None:
         self._control = control
         self._nowhere = nowhere
+        self._max_address_space = max_address_space
         self._missing = missing
         self._selector = selectors.DefaultSelector()
         self._selector.register(control, selectors.EVENT_READ)
@@ -86,7 +88,7 @@ class _Zygote:
             os.dup2(work, _CHILD_FD)
             os.closerange(_CHILD_FD + 1, os.sysconf("SC_OPEN_MAX"))
             channel = socket.socket(fileno=_CHILD_FD)
-            lock_down(parent_pid, max_cpu_seconds, self._missing)
+            lock_down(parent_pid, self._max_address_space, max_cpu_seconds, self._missing)
         except OSError:
             os._exit(LOCKDOWN_FAILED)
         try:

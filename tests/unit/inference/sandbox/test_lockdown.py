@@ -16,7 +16,7 @@ import pytest
 # Everything at once, as in a decoder, or one layer alone.
 LAYERS = {
     "none": "",
-    "all": "lockdown.lock_down(os.getppid(), 60, lockdown.isolate())",
+    "all": "lockdown.lock_down(os.getppid(), lockdown.address_space_limit(), 60, lockdown.isolate())",
     "seccomp": "libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1); seccomp.restrict()",
     "landlock": "libc.prctl(libc.PR_SET_NO_NEW_PRIVS, 1); landlock.restrict()",
     "namespaces": "lockdown._enter_namespaces()",
@@ -128,7 +128,7 @@ parent = os.getpid()
 reader, writer = os.pipe()
 child = os.fork()
 if child == 0:
-    lockdown.lock_down(parent, 60, lockdown.isolate())
+    lockdown.lock_down(parent, lockdown.address_space_limit(), 60, lockdown.isolate())
     os.write(writer, b"x")
     time.sleep(600)
 os.read(reader, 1)
