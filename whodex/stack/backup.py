@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import ValidationError
 
 from whodex.stack import postgres
 from whodex.stack.errors import StackError
@@ -34,13 +34,14 @@ class Backup(StackModel):
     """What a backup says of itself: `backup.json`, written last.
 
     Attributes:
+        create_time: what was committed until then is in it.
         dump_sha256: of the database's dump, in hexadecimal.
         object_count: how many objects the rows of the dump name.
         object_bytes: their size.
         missing_objects: keys that rows name and the object store does not have.
     """
 
-    create_time: datetime = Field(default_factory=lambda: datetime.now(UTC))
+    create_time: datetime
     dump_sha256: str
     object_count: int
     object_bytes: int
@@ -71,10 +72,11 @@ class BackupDirectory:
             raise StackError(f"{self.dump} is damaged: its SHA-256 is not the one in backup.json. Use another backup.")
         return described
 
-    def describe(self, missing_objects: Collection[str] = ()) -> Backup:
+    def describe(self, create_time: datetime, missing_objects: Collection[str] = ()) -> Backup:
         """Writes down what is there: from now on it is a backup."""
         sizes = [path.stat().st_size for path in self.objects.rglob("*") if path.is_file()]
         described = Backup(
+            create_time=create_time,
             dump_sha256=_sha256(self.dump),
             object_count=len(sizes),
             object_bytes=sum(sizes),
@@ -103,8 +105,7 @@ def back_up(state: StateDirectory, directory: Path) -> Backup:
     with _whole_or_nothing(directory) as scratch:
         backup = BackupDirectory(scratch)
         _copy_state(state, backup)
-        missing = _copy_data(state, record.ports["postgres"], backup)
-        described = backup.describe(missing)
+        described = backup.describe(*_copy_data(state, record.ports["postgres"], backup))
         # A backup that a power failure can undo is none.
         os.sync()
     return described
@@ -135,18 +136,19 @@ def _copy_state(state: StateDirectory, backup: BackupDirectory) -> None:
             shutil.copy2(entry, backup.state / entry.name)
 
 
-def _copy_data(state: StateDirectory, port: int, backup: BackupDirectory) -> set[str]:
-    """Dumps the database and copies the objects that it names; returns the keys of those that are lost."""
+def _copy_data(state: StateDirectory, port: int, backup: BackupDirectory) -> tuple[datetime, set[str]]:
+    """Dumps the database and copies the objects that it names; returns when, and the keys of those that are lost."""
     backup.objects.mkdir(mode=0o700)
     missing = set[str]()
     while True:
+        create_time = datetime.now(UTC)
         _dump(port, state.secrets().postgres_password, backup.dump)
         named = set(named_keys(backup.dump))
         missing_before = missing
         missing = {key for key in named if not _copy_object(state.folder("objects"), backup.objects, key)}
         if missing <= missing_before:
             _drop_others(backup.objects, named)
-            return missing
+            return create_time, missing
 
 
 def _copy_object(source: Path, target: Path, key: str) -> bool:

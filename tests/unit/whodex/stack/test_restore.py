@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def backup(tmp_path: Path) -> BackupDirectory:
     made.objects.mkdir(parents=True)
     made.dump.write_bytes(b"rows")
     (made.objects / "photo").write_bytes(b"bytes")
-    made.describe()
+    made.describe(datetime(2026, 1, 1, tzinfo=UTC))
     return made
 
 
