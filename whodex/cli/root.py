@@ -18,12 +18,12 @@ from whodex.errors import WhodexError
 ENTRY_POINT_GROUP = "whodex.commands"
 # Our own commands that need more than the client does.
 LOCAL_COMMANDS = (
-    EntryPoint("up", "whodex.stack.commands:up", ENTRY_POINT_GROUP),
-    EntryPoint("down", "whodex.stack.commands:down", ENTRY_POINT_GROUP),
-    EntryPoint("status", "whodex.stack.commands:status", ENTRY_POINT_GROUP),
-    EntryPoint("backup", "whodex.stack.commands:backup", ENTRY_POINT_GROUP),
-    EntryPoint("restore", "whodex.stack.commands:restore", ENTRY_POINT_GROUP),
-    EntryPoint("demo", "whodex.demo.commands:demo", ENTRY_POINT_GROUP),
+    EntryPoint("up", "whodex.stack.commands:up [local]", ENTRY_POINT_GROUP),
+    EntryPoint("down", "whodex.stack.commands:down [local]", ENTRY_POINT_GROUP),
+    EntryPoint("status", "whodex.stack.commands:status [local]", ENTRY_POINT_GROUP),
+    EntryPoint("backup", "whodex.stack.commands:backup [local]", ENTRY_POINT_GROUP),
+    EntryPoint("restore", "whodex.stack.commands:restore [local]", ENTRY_POINT_GROUP),
+    EntryPoint("demo", "whodex.demo.commands:demo [local]", ENTRY_POINT_GROUP),
 )
 
 
@@ -81,8 +81,8 @@ def _single_command(name: str, function: Callable[..., None], **context_settings
 
 def _stand_in(entry_point: EntryPoint, error: ImportError) -> Any:
     """A command whose packages are not installed: says so, whatever its arguments."""
-    package = entry_point.module.partition(".")[0]
-    extra = "local" if package == "whodex" else package.replace("_", "-")
+    # The extra that the entry point names; else the one that is called like the package.
+    extra = next(iter(entry_point.extras), entry_point.module.partition(".")[0].replace("_", "-"))
 
     def explain() -> None:
         raise CommandError(f"`whodex {entry_point.name}` needs more packages ({error}): install whodex[{extra}].")

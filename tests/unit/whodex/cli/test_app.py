@@ -81,6 +81,14 @@ def test_a_command_whose_packages_are_missing_says_so_and_breaks_no_other(
     assert whodex("person", "list").exit_code == 0
 
 
+def test_a_command_whose_packages_are_missing_names_the_extra_that_its_entry_point_does(
+    whodex: Whodex, install: Callable[[str, str], None]
+) -> None:
+    install("spoon_cli:app [cutlery]", "import a_package_that_is_not_installed\n")
+
+    assert "install whodex[cutlery]." in whodex("spoon").stderr
+
+
 def test_the_state_directory_option_reaches_every_command(
     api: ScriptedApi, whodex: Whodex, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
