@@ -92,7 +92,7 @@ async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     ):
         yield Resources(
             database,
-            ObjectStore.from_url(settings.store_url),
+            settings.open_store(),
             hub,
             indexer=Peer("the indexer", to_indexer),
             analysis=Peer("face analysis", to_analysis),

@@ -8,14 +8,14 @@ from typing import Self
 from pydantic import PrivateAttr, model_validator
 
 from whodex.runtime.settings import Address, Secret
+from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings, Tls, read_tls
 
 
-class ServerSettings(MeshSettings):
+class ServerSettings(MeshSettings, StoreSettings):
     """A field `api_listen` is read from WHODEX_API_LISTEN."""
 
     database_url: Secret
-    store_url: str
     # Where clients and where workers and the indexer call.
     api_listen: Address
     internal_listen: Address

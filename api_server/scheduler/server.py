@@ -28,7 +28,6 @@ from whodex.runtime.credentials import invalid_credentials
 from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
 from whodex.runtime.settings import load_settings
-from whodex.runtime.store import ObjectStore
 from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 
 
@@ -49,7 +48,7 @@ async def run(settings: SchedulerSettings) -> None:
     url = settings.database_url.get_secret_value()
     database = Database.from_url(url, application="whodex scheduler", pool_size=8)
     doorbell = Doorbell(settings.broker_url.get_secret_value())
-    hub, store = NotificationHub(url), ObjectStore.from_url(settings.store_url)
+    hub, store = NotificationHub(url), settings.open_store()
     to_indexer = internal_channel(settings.indexer_address, settings.internal_token.get_secret_value(), settings.mesh)
     eraser = Eraser(
         database.system,

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from api_server.erasures.receipts import ReceiptSigner
 from whodex.runtime.settings import Address, Secret
+from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings
 
 
@@ -23,12 +24,11 @@ BackupDays = Annotated[
 ]
 
 
-class SchedulerSettings(MeshSettings):
+class SchedulerSettings(MeshSettings, StoreSettings):
     """A field `broker_url` is read from WHODEX_BROKER_URL."""
 
     database_url: Secret
     broker_url: Secret
-    store_url: str
     # The index is asked to leave nothing of what is deleted on its disk.
     indexer_address: Address
     internal_token: Secret

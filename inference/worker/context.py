@@ -84,7 +84,7 @@ class WorkerContext:
     @cached_property
     def store(self) -> ObjectStore:
         """The object store; its coroutines are run by `wait`."""
-        return ObjectStore.from_url(self.settings.store_url)
+        return self.settings.open_store()
 
     @cached_property
     def _runner(self) -> asyncio.Runner:

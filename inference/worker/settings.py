@@ -5,10 +5,11 @@ import socket
 from pathlib import Path
 
 from whodex.runtime.settings import Address, Secret
+from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings
 
 
-class WorkerSettings(MeshSettings):
+class WorkerSettings(MeshSettings, StoreSettings):
     """What a worker needs to know of its surroundings."""
 
     broker_url: Secret
@@ -17,7 +18,6 @@ class WorkerSettings(MeshSettings):
     triton_address: Address
     # PEM; who signs the certificate of Triton; None: Triton speaks plaintext.
     triton_ca: Path | None = None
-    store_url: str
     # Where gRPC health answers.
     worker_health_listen: Address = "127.0.0.1:0"
 

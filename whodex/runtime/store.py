@@ -9,14 +9,17 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, S3Store, from_url
 
 from whodex.errors import UnavailableError
 from whodex.v1 import error_reason_pb2
+
+if TYPE_CHECKING:
+    from obstore.store import S3Config  # it exists for type checkers alone
 
 # The smallest part that S3 takes in a multipart upload.
 _PART_BYTES = 5 * 1024 * 1024
@@ -45,11 +48,18 @@ class ObjectStore:
         self._durable_directories: set[Path] = set()
 
     @classmethod
-    def from_url(cls, url: str) -> Self:
-        """Opens `file:///directory` (made when missing) or `s3://bucket/prefix` (configured by AWS_* variables)."""
+    def from_url(cls, url: str, s3: S3Config | None = None) -> Self:
+        """Opens `file:///directory` (made when missing) or `s3://bucket/prefix`.
+
+        Args:
+            url: which store.
+            s3: its address and keys; what it does not say is taken from AWS_* variables.
+        """
         if url.startswith("file://"):
             return cls(from_url(url, mkdir=True))
-        return cls(from_url(url))
+        if s3 is not None and s3.get("endpoint", "").startswith("http://"):
+            return cls(S3Store.from_url(url, config=s3, client_options={"allow_http": True}))
+        return cls(S3Store.from_url(url, config=s3))
 
     async def put(self, key: str, data: bytes) -> None:
         """Stores `data`; returns when it is durable."""

@@ -40,6 +40,7 @@ _MESH = (
     "WHODEX_MESH_PEERS",
     "WHODEX_ALLOW_PLAINTEXT",
 )
+_STORE = ("WHODEX_STORE_URL", "WHODEX_STORE_ENDPOINT", "WHODEX_STORE_ACCESS_KEY", "WHODEX_STORE_SECRET_KEY")
 _API_TLS = ("WHODEX_API_TLS_CERTIFICATE", "WHODEX_API_TLS_KEY", "WHODEX_API_TLS_CLIENT_CA")
 
 
@@ -97,8 +98,8 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
         "WHODEX_ADMIN_KEY": secrets.admin_key,
         "WHODEX_SMOKE_PHOTO": str(smoke_media.photo_path()),
         "WHODEX_SMOKE_VIDEO": str(smoke_media.clip_path()),
-        # Not set, whatever the environment says: in a stack with TLS each part has files of its own.
-        **dict.fromkeys((*_MESH, *_API_TLS, "WHODEX_TRITON_CA"), ""),
+        # Not set, whatever the environment says: the store is a folder, and with TLS each part has files of its own.
+        **dict.fromkeys((*_STORE[1:], *_MESH, *_API_TLS, "WHODEX_TRITON_CA"), ""),
     }
 
 
@@ -182,7 +183,7 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
             environment=_environment(
                 settings,
                 "WHODEX_DATABASE_URL",
-                "WHODEX_STORE_URL",
+                *_STORE,
                 "WHODEX_API_LISTEN",
                 "WHODEX_INTERNAL_LISTEN",
                 "WHODEX_INTERNAL_TOKEN",
@@ -207,7 +208,7 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
                 settings,
                 "WHODEX_DATABASE_URL",
                 "WHODEX_BROKER_URL",
-                "WHODEX_STORE_URL",
+                *_STORE,
                 "WHODEX_INDEXER_ADDRESS",
                 "WHODEX_INTERNAL_TOKEN",
                 "WHODEX_RECEIPT_KEY",
@@ -262,7 +263,7 @@ def _workers(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackTl
             environment=_environment(
                 settings,
                 "WHODEX_BROKER_URL",
-                "WHODEX_STORE_URL",
+                *_STORE,
                 "WHODEX_TRITON_ADDRESS",
                 "WHODEX_TRITON_CA",
                 "WHODEX_INTERNAL_ADDRESS",
