@@ -34,7 +34,7 @@ from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import internal_credential
 from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
-from whodex.runtime.settings import load_settings
+from whodex.runtime.settings import live_secrets, load_settings
 from whodex.runtime.store import ObjectStore
 from whodex.v1.content_service_pb2_grpc import add_ContentServiceServicer_to_server
 from whodex.v1.embedding_feed_service_pb2_grpc import add_EmbeddingFeedServiceServicer_to_server
@@ -82,7 +82,7 @@ class Resources:
 async def resources(settings: ServerSettings) -> AsyncIterator[Resources]:
     """Opens the shared resources, and closes them after the block."""
     url = settings.database_url.get_secret_value()
-    token = settings.internal_token.get_secret_value()
+    token = live_secrets(settings.internal_token)[0]
     database, hub = Database.from_url(url, application="whodex api_server"), NotificationHub(url)
     async with (
         contextlib.aclosing(database),
@@ -112,6 +112,7 @@ async def _listening(hub: NotificationHub) -> AsyncIterator[None]:
 
 def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     """What clients call."""
+    authenticator = Authenticator(parts.database.system, parts.hub, settings.admin_key)
     stored = (parts.database.check, parts.store.check)
     libraries = LibraryServicer(parts.database)
     people = PeopleServicer(parts.database, parts.store, parts.hub)
@@ -152,7 +153,8 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
             ),
             Service("whodex.v1.OperationsService", add_OperationsServiceServicer_to_server, operations, stored),
         ],
-        Authenticator(parts.database.system, settings.admin_key),
+        authenticator,
+        credential_end=authenticator.credential_end,
         on_drain=parts.hub.stop,
         tls=settings.api_tls,
         allow_plaintext=settings.allow_plaintext,

@@ -7,7 +7,7 @@ from typing import Self
 
 from pydantic import PrivateAttr, model_validator
 
-from whodex.runtime.settings import Address, Secret
+from whodex.runtime.settings import Address, RotatingSecret, Secret
 from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings, Tls, read_tls
 
@@ -23,9 +23,9 @@ class ServerSettings(MeshSettings, StoreSettings):
     indexer_address: Address
     analysis_address: Address
     # The credential of every internal service, both those that this process offers and those that it calls.
-    internal_token: Secret
+    internal_token: RotatingSecret
     # Opens LibraryService and OperationsService.
-    admin_key: Secret
+    admin_key: RotatingSecret
     # Sample media for the smoke test: a picture with one face, and an MP4 in which the same person appears.
     smoke_photo: Path | None = None
     smoke_video: Path | None = None

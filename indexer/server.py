@@ -19,7 +19,7 @@ from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import internal_credential
 from whodex.runtime.log import configure_logging, get_logger
 from whodex.runtime.server import Listener, Service, serve
-from whodex.runtime.settings import load_settings
+from whodex.runtime.settings import live_secrets, load_settings
 from whodex.v1 import index_service_pb2
 from whodex.v1.embedding_feed_service_pb2_grpc import EmbeddingFeedServiceStub
 from whodex.v1.index_service_pb2_grpc import add_IndexServiceServicer_to_server
@@ -58,7 +58,7 @@ async def following(settings: IndexerSettings) -> AsyncIterator[Listener]:
         snapshots = stack.enter_context(SnapshotStore.opened(settings.index_dir))
         pool = await stack.enter_async_context(SearchPool(_cores()))
         channel = await stack.enter_async_context(
-            internal_channel(settings.internal_address, token.get_secret_value(), settings.mesh)
+            internal_channel(settings.internal_address, live_secrets(token)[0], settings.mesh)
         )
         replica = Replica(_index_of(await asyncio.to_thread(snapshots.load_newest)))
         follower = FeedFollower(EmbeddingFeedServiceStub(channel), replica)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whodex.runtime.settings import Address, Secret
+from whodex.runtime.settings import Address, RotatingSecret
 from whodex.runtime.tls import MeshSettings
 
 
@@ -20,5 +20,5 @@ class IndexerSettings(MeshSettings):
 
     indexer_listen: Address
     internal_address: Address
-    internal_token: Secret
+    internal_token: RotatingSecret
     index_dir: Path

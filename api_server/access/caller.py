@@ -12,6 +12,11 @@ class Caller:
 
     Attributes:
         library_id: the library that the key belongs to; None: the admin.
+        key_id: the key; None: the admin's.
     """
 
     library_id: UUID | None
+    key_id: UUID | None = None
+
+
+ADMIN = Caller(library_id=None)

@@ -22,7 +22,7 @@ _log = get_logger()
 class Channel(enum.StrEnum):
     """What is notified."""
 
-    # By the schema's triggers; the payload is the id of the person or the video that changed.
+    # By the schema's triggers; the payload is the id of the person, the video or the key that changed.
     RESOURCES = "whodex_resources"
     # By the writers of the feed and of the outbox; no payload.
     FEED = "whodex_feed"

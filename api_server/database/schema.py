@@ -83,6 +83,14 @@ class WorkState(enum.StrEnum):
     FAILED = "failed"
 
 
+class KeyRole(enum.StrEnum):
+    """What a key may do; see `whodex.v1.ApiKey.Role`."""
+
+    READ = "read"
+    WRITE = "write"
+    ADMIN = "admin"
+
+
 class CollectionKind(enum.StrEnum):
     """What an embedding in the feed stands for."""
 
@@ -150,8 +158,15 @@ class ApiKey(Base):
     prefix: Mapped[str]
     # SHA-256: the secret has 256 random bits, so a slow hash would add nothing.
     secret_sha256: Mapped[bytes] = mapped_column(unique=True)
+    role: Mapped[KeyRole] = mapped_column(_enum(KeyRole))
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     revoke_time: Mapped[datetime | None]
+    # The key opens nothing from this moment on.
+    expire_time: Mapped[datetime | None]
+    # To the minute: written once a minute at most.
+    last_use_time: Mapped[datetime | None]
+    # What replaces it.
+    successor_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"))
 
 
 class Person(Base):

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from uuid import UUID
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from sqlalchemy import func
+
 from api_server import names
+from api_server.access.roles import ROLES
 from api_server.database.rows import AnyRow
+from api_server.database.schema import KeyRole
+from api_server.libraries.api_keys import End
 from api_server.timestamps import to_timestamp
-from whodex.v1 import library_pb2
+from whodex.errors import FieldViolation, InvalidArgumentError
+from whodex.v1 import error_reason_pb2, library_pb2, library_service_pb2
+
+_STATES = {
+    "active": library_pb2.ApiKey.STATE_ACTIVE,
+    "expired": library_pb2.ApiKey.STATE_EXPIRED,
+    "revoked": library_pb2.ApiKey.STATE_REVOKED,
+}
+_ROLES = {number: role for role, number in ROLES.items()}
 
 
 def to_library(row: AnyRow) -> library_pb2.Library:
@@ -24,5 +41,49 @@ def to_api_key(row: AnyRow) -> library_pb2.ApiKey:
         display_name=row.display_name,
         prefix=row.prefix,
         create_time=to_timestamp(row.create_time),
-        revoke_time=None if row.revoke_time is None else to_timestamp(row.revoke_time),
+        revoke_time=_optional(row.revoke_time),
+        role=ROLES[row.role],
+        state=_STATES[row.state],
+        expire_time=_optional(row.expire_time),
+        last_use_time=_optional(row.last_use_time),
+        successor=_successor(row.library_id, row.successor_id),
     )
+
+
+def role_of(request: library_service_pb2.CreateApiKeyRequest) -> KeyRole:
+    """What the new key may do."""
+    return _ROLES.get(request.role, KeyRole.ADMIN)
+
+
+def end_of(request: library_service_pb2.CreateApiKeyRequest | library_service_pb2.RotateApiKeyRequest) -> End:
+    """When the new key ends by itself.
+
+    Raises:
+        InvalidArgumentError: INVALID_FIELD, the moment is none.
+    """
+    match request.WhichOneof("expiration"):
+        case "expire_time":
+            return _moment(request.expire_time)
+        case "ttl":
+            return func.now() + request.ttl.ToTimedelta()
+        case _:
+            return None
+
+
+def _moment(timestamp: Timestamp) -> datetime:
+    try:
+        return timestamp.ToDatetime(tzinfo=UTC)
+    except ValueError as error:  # nanoseconds out of their range, which protovalidate does not look at
+        raise InvalidArgumentError(
+            "expire_time: its nanos must be 0 to 999,999,999.",
+            reason=error_reason_pb2.ERROR_REASON_INVALID_FIELD,
+            violations=[FieldViolation("expire_time", str(error))],
+        ) from error
+
+
+def _successor(library_id: UUID, key_id: UUID | None) -> str:
+    return "" if key_id is None else names.name(names.API_KEY, library_id, key_id)
+
+
+def _optional(moment: datetime | None) -> Timestamp | None:
+    return None if moment is None else to_timestamp(moment)

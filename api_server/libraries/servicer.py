@@ -11,7 +11,7 @@ from api_server import names
 from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.libraries import api_keys, libraries
-from api_server.libraries.conversion import to_api_key, to_library
+from api_server.libraries.conversion import end_of, role_of, to_api_key, to_library
 from api_server.paging import cut, page_size, read_place, uuid_place
 from whodex.v1 import library_service_pb2 as pb
 from whodex.v1.library_service_pb2_grpc import LibraryServiceServicer
@@ -56,7 +56,9 @@ class LibraryServicer(LibraryServiceServicer):
         """Makes a key and shows its secret, this once."""
         (library_id,) = authorized_ids(request.parent, names.LIBRARY)
         async with self._database.transaction() as session:
-            row, secret = await api_keys.create(session, library_id, request.display_name)
+            row, secret = await api_keys.create(
+                session, library_id, request.display_name, role_of(request), end_of(request)
+            )
         return pb.CreateApiKeyResponse(api_key=to_api_key(row), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
@@ -67,6 +69,14 @@ class LibraryServicer(LibraryServiceServicer):
             rows = await api_keys.list_page(session, library_id, after=_place(request), limit=page_size(request) + 1)
         page, token = cut(rows, request, lambda row: row.id.bytes)
         return pb.ListApiKeysResponse(api_keys=map(to_api_key, page), next_page_token=token)
+
+    async def RotateApiKey(self, request: pb.RotateApiKeyRequest, context: Context) -> pb.RotateApiKeyResponse:
+        """Makes the successor of a key, which ends after an overlap."""
+        library_id, key_id = authorized_ids(request.name, names.API_KEY)
+        overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else api_keys.DEFAULT_OVERLAP
+        async with self._database.transaction() as session:
+            row, secret, rotated = await api_keys.rotate(session, library_id, key_id, overlap, end_of(request))
+        return pb.RotateApiKeyResponse(api_key=to_api_key(row), secret=secret, rotated=to_api_key(rotated))
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> pb.RevokeApiKeyResponse:
         """Revokes a key."""

@@ -27,7 +27,7 @@ from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import invalid_credentials
 from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
-from whodex.runtime.settings import load_settings
+from whodex.runtime.settings import live_secrets, load_settings
 from whodex.v1.index_service_pb2_grpc import IndexServiceStub
 
 
@@ -49,7 +49,7 @@ async def run(settings: SchedulerSettings) -> None:
     database = Database.from_url(url, application="whodex scheduler", pool_size=8)
     doorbell = Doorbell(settings.broker_url.get_secret_value())
     hub, store = NotificationHub(url), settings.open_store()
-    to_indexer = internal_channel(settings.indexer_address, settings.internal_token.get_secret_value(), settings.mesh)
+    to_indexer = internal_channel(settings.indexer_address, live_secrets(settings.internal_token)[0], settings.mesh)
     eraser = Eraser(
         database.system,
         url,

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 from api_server.erasures.receipts import ReceiptSigner
-from whodex.runtime.settings import Address, Secret
+from whodex.runtime.settings import Address, RotatingSecret, Secret
 from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings
 
@@ -31,7 +31,7 @@ class SchedulerSettings(MeshSettings, StoreSettings):
     broker_url: Secret
     # The index is asked to leave nothing of what is deleted on its disk.
     indexer_address: Address
-    internal_token: Secret
+    internal_token: RotatingSecret
     # 32 random bytes in base64: the Ed25519 key that signs the receipts of erasures.
     receipt_key: ReceiptSeed
     # How long backups are kept, for receipts to say until when one may hold what was deleted; empty: not declared.

@@ -20,6 +20,8 @@ from limits import limits_of
 
 from whodex.client.service_config import PUBLIC_SERVICES, READ_VERBS
 from whodex.runtime.call_limits import CallLimits
+from whodex.v1 import access_options_pb2
+from whodex.v1.library_pb2 import ApiKey
 
 IMAGE = Path(__file__).resolve().parents[2] / "build" / "whodex.binpb"
 PACKAGE = ".whodex.v1."
@@ -127,7 +129,7 @@ def _facts(method: MethodDescriptorProto) -> str:
     }
     shape = shapes[method.client_streaming, method.server_streaming]
     repeated = " Changes nothing: gRPC repeats it when the server is away." if _is_public_read(method) else ""
-    return f"*{shape} One that brings no deadline gets {_deadline(method)}.{repeated}*"
+    return f"*{shape} One that brings no deadline gets {_deadline(method)}.{repeated} {_access(method)}*"
 
 
 def _deadline(method: MethodDescriptorProto) -> str:
@@ -137,6 +139,15 @@ def _deadline(method: MethodDescriptorProto) -> str:
     if method.server_streaming:
         return f"{limits.response_stream_seconds / 3600:g} h"
     return f"{limits.unary_seconds:g} s"
+
+
+def _access(method: MethodDescriptorProto) -> str:
+    access = method.options.Extensions[access_options_pb2.access]
+    if access.internal:
+        return "Opened by the internal token."
+    role = ApiKey.Role.Name(access.role).removeprefix("ROLE_")
+    openers = [f"a key of the library with the role {role}"] if access.role else []
+    return f"Opened by {' or '.join([*openers, *(['the admin key'] if access.admin_key else [])])}."
 
 
 def _is_public_read(method: MethodDescriptorProto) -> bool:

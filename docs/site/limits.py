@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex.buf.validate import validate_pb2
 
@@ -28,6 +29,8 @@ PHRASES = {
     "repeated.min_items": "at least {} of them",
     "repeated.max_items": "at most {} of them",
     "repeated.unique": "all different",
+    "timestamp.gt_now": "in the future",
+    "timestamp.lt": "before {}",
     "finite": "finite",
     "gt": "more than {}",
     "gte": "at least {}",
@@ -53,7 +56,7 @@ def _phrases(rules: Message, kind: str) -> Iterator[tuple[int, str]]:
             yield from ((len(order), f"each {phrase}") for _, phrase in _phrases(value, kind) if phrase)
         elif field.name == "pattern":
             yield len(order), "" if _UUID in value else f"matches `{value}`"
-        elif isinstance(value, Message) and not isinstance(value, Duration):
+        elif isinstance(value, Message) and not isinstance(value, Duration | Timestamp):
             yield from _phrases(value, field.name)
         else:
             rule = f"{kind}.{field.name}" if f"{kind}.{field.name}" in PHRASES else field.name
@@ -64,4 +67,6 @@ def _phrases(rules: Message, kind: str) -> Iterator[tuple[int, str]]:
 def _number(value: object) -> str:
     if isinstance(value, Duration):
         return f"{value.ToTimedelta().total_seconds():g} s"
+    if isinstance(value, Timestamp):
+        return value.ToJsonString()
     return f"{value:,}" if isinstance(value, int) else f"{value:g}" if isinstance(value, float) else str(value)

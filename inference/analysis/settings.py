@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from whodex.runtime.settings import Address, Secret
+from whodex.runtime.settings import Address, RotatingSecret
 from whodex.runtime.tls import MeshSettings
 
 
@@ -17,6 +17,6 @@ class AnalysisSettings(MeshSettings):
     """
 
     analysis_listen: Address
-    internal_token: Secret
+    internal_token: RotatingSecret
     triton_address: Address
     triton_ca: Path | None = None

@@ -14,6 +14,7 @@ from inference.triton.client import TritonClient
 from inference.worker.claims import Claims
 from inference.worker.settings import WorkerSettings
 from whodex.runtime.channel import internal_channel_sync
+from whodex.runtime.settings import live_secrets
 from whodex.runtime.store import ObjectStore
 from whodex.v1 import work_service_pb2_grpc
 
@@ -61,7 +62,7 @@ class WorkerContext:
     @cached_property
     def work(self) -> work_service_pb2_grpc.WorkServiceStub:
         """The api_server's WorkService."""
-        token = self.settings.internal_token.get_secret_value()
+        token = live_secrets(self.settings.internal_token)[0]
         settings = self.settings
         channel = internal_channel_sync(settings.internal_address, token, settings.mesh, service_config=_SERVICE_CONFIG)
         return work_service_pb2_grpc.WorkServiceStub(self._stack.enter_context(channel))

@@ -4,7 +4,7 @@ import os
 import socket
 from pathlib import Path
 
-from whodex.runtime.settings import Address, Secret
+from whodex.runtime.settings import Address, RotatingSecret, Secret
 from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings
 
@@ -14,7 +14,7 @@ class WorkerSettings(MeshSettings, StoreSettings):
 
     broker_url: Secret
     internal_address: Address
-    internal_token: Secret
+    internal_token: RotatingSecret
     triton_address: Address
     # PEM; who signs the certificate of Triton; None: Triton speaks plaintext.
     triton_ca: Path | None = None

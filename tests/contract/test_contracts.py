@@ -15,6 +15,7 @@ import api_server
 import indexer
 import inference
 import whodex.v1
+from whodex.runtime.access import declared_access
 from whodex.v1 import error_reason_pb2, failure_pb2
 
 ROOT = Path(__file__).parents[2]
@@ -86,6 +87,14 @@ def test_every_reason_has_one_section_in_the_troubleshooting_page_and_no_section
     reasons |= {name.removeprefix("FAILURE_REASON_") for name in _values(failure_pb2.FailureReason.DESCRIPTOR)}
     sections = re.findall(r"^### (.+)$", page, flags=re.MULTILINE)
     assert sorted(sections) == sorted(reasons)
+
+
+@pytest.mark.parametrize("name", sorted(_services()))
+def test_every_method_says_who_may_call_it(name):
+    """A new method needs `option (access) = {role: ROLE_...};` in its contract; see access_options.proto."""
+    declared = [declared_access(method) for method in _services()[name].methods]
+    # A server lets either strangers in or our own services.
+    assert len({access.internal for access in declared}) == 1
 
 
 def test_a_request_and_a_response_belong_to_one_rpc():

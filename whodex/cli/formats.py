@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from datetime import timedelta
+
+import typer
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
@@ -53,6 +57,18 @@ def offset(duration: Duration) -> str:
     hours, minutes = divmod(minutes, 60)
     seconds = f"{rest / 10:04.1f}"
     return f"{hours}:{minutes:02}:{seconds}" if hours else f"{minutes}:{seconds}"
+
+
+_SPAN = re.compile(r"(?P<count>[0-9]{1,6})(?P<unit>[mhd])")
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def parse_span(text: str) -> timedelta:
+    """The time of 30m, 12h or 90d; BadParameter when it is no such thing."""
+    found = _SPAN.fullmatch(text)
+    if found is None:
+        raise typer.BadParameter(f"{text!r} is no span of time: write a number and m, h or d, such as 90d")
+    return timedelta(**{_UNITS[found["unit"]]: int(found["count"])})
 
 
 def corners(box: Box) -> str:

@@ -1,5 +1,11 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
+
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
 from whodex.v1.library_pb2 import ApiKey, Library
@@ -15,6 +21,8 @@ from whodex.v1.library_service_pb2 import (
     ListLibrariesRequest,
     ListLibrariesResponse,
     RevokeApiKeyRequest,
+    RotateApiKeyRequest,
+    RotateApiKeyResponse,
 )
 from whodex.v1.library_service_pb2_grpc import LibraryServiceStub
 
@@ -56,13 +64,43 @@ class Libraries:
         """Deletes a library; one that still holds people or videos only with `force`."""
         return self._connection.call(self._stub.DeleteLibrary, DeleteLibraryRequest(name=name, force=force))
 
-    def create_key(self, library: str, display_name: str) -> CreateApiKeyResponse:
-        """Creates a key; the response holds its secret, which cannot be read again."""
-        request = CreateApiKeyRequest(parent=library, display_name=display_name)
+    def create_key(
+        self,
+        library: str,
+        display_name: str,
+        *,
+        role: ApiKey.Role.ValueType = ApiKey.ROLE_ADMIN,
+        end: datetime | timedelta | None = None,
+    ) -> CreateApiKeyResponse:
+        """Creates a key; the response holds its secret, which cannot be read again.
+
+        Args:
+            library: `libraries/{library}`.
+            display_name: 1 to 200 characters.
+            role: what it may do: READ looks and searches, WRITE adds and changes, ADMIN deletes and makes keys.
+            end: from when on it opens nothing: a moment with its time zone, or the time from now on, 1 minute to 10
+                years; None: never.
+        """
+        request = CreateApiKeyRequest(parent=library, display_name=display_name, role=role, **_expiration(end))
         return self._connection.call(self._stub.CreateApiKey, request)
 
+    def rotate_key(
+        self, name: str, *, overlap: timedelta | None = None, end: datetime | timedelta | None = None
+    ) -> RotateApiKeyResponse:
+        """Replaces a key by a new one of the same name and role; the response holds the new secret.
+
+        Args:
+            name: `libraries/{library}/apiKeys/{key}`.
+            overlap: how long the old key still opens the library, up to 90 days; None: a day.
+            end: of the new key, as in `create_key`.
+        """
+        request = RotateApiKeyRequest(name=name, **_expiration(end))
+        if overlap is not None:
+            request.overlap.FromTimedelta(overlap)
+        return self._connection.call(self._stub.RotateApiKey, request)
+
     def list_keys(self, library: str, *, page_size: int = 0) -> Pages[ListApiKeysResponse, ApiKey]:
-        """Lists the keys of a library, oldest first, revoked ones included."""
+        """Lists the keys of a library, oldest first, those that have ended included."""
 
         def fetch(page_token: str) -> ListApiKeysResponse:
             request = ListApiKeysRequest(parent=library, page_size=page_size, page_token=page_token)
@@ -71,5 +109,17 @@ class Libraries:
         return Pages(fetch, lambda page: page.api_keys)
 
     def revoke_key(self, name: str) -> ApiKey:
-        """Revokes `libraries/{library}/apiKeys/{key}`: no call that starts afterwards is let in with it."""
+        """Revokes `libraries/{library}/apiKeys/{key}` at once; the streams that are open with it end."""
         return self._connection.call(self._stub.RevokeApiKey, RevokeApiKeyRequest(name=name)).api_key
+
+
+def _expiration(end: datetime | timedelta | None) -> dict[str, Any]:
+    if end is None:
+        return {}
+    if isinstance(end, timedelta):
+        ttl = Duration()
+        ttl.FromTimedelta(end)
+        return {"ttl": ttl}
+    expire_time = Timestamp()
+    expire_time.FromDatetime(end)
+    return {"expire_time": expire_time}

@@ -9,6 +9,7 @@ from pydantic import SecretStr
 
 from whodex.errors import UnauthenticatedError
 from whodex.runtime.interceptors import Authenticate
+from whodex.runtime.settings import live_secrets
 from whodex.v1 import error_reason_pb2
 
 
@@ -28,23 +29,23 @@ def bearer_token(metadata: Mapping[str, str | bytes]) -> str:
 
 
 def invalid_credentials() -> UnauthenticatedError:
-    """The one answer to every wrong, unknown or revoked credential: it must not say which."""
+    """The one answer to every wrong, unknown, expired or revoked credential: it must not say which."""
     return UnauthenticatedError(
-        "The key is not valid: it is unknown or was revoked.",
+        "The key is not valid: it is unknown, has expired or was revoked.",
         reason=error_reason_pb2.ERROR_REASON_CREDENTIALS_INVALID,
     )
 
 
-def equal_secrets(offered: str, expected: SecretStr) -> bool:
-    """Compares in constant time."""
-    return hmac.compare_digest(offered.encode(), expected.get_secret_value().encode())
+def is_live_secret(offered: str, setting: SecretStr) -> bool:
+    """Whether it is one of the secrets of a `RotatingSecret`; each is compared in constant time."""
+    return any(hmac.compare_digest(offered.encode(), secret.encode()) for secret in live_secrets(setting))
 
 
 def internal_credential(token: SecretStr) -> Authenticate:
-    """Lets in who knows the token of the internal services."""
+    """Lets in who knows the token of the internal services, a `RotatingSecret`."""
 
     async def authenticate(method: str, metadata: Mapping[str, str | bytes]) -> None:  # noqa: ARG001
-        if not equal_secrets(bearer_token(metadata), token):
+        if not is_live_secret(bearer_token(metadata), token):
             raise invalid_credentials()
 
     return authenticate

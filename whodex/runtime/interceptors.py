@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager, contextmanager, nullcontext
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, partial
 from typing import Any, NoReturn, TypeAlias
 
 import grpc
@@ -45,6 +45,8 @@ Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
 # Called with the full method name and the call's metadata; returns what `caller` then holds, or raises.
 Authenticate = Callable[[str, Mapping[str, str | bytes]], Awaitable[Any]]
+# Called with what `authenticate` returned; once that credential opens nothing any more, returns the error that says so.
+CredentialEnd = Callable[[Any], Awaitable[WhodexError]]
 
 _POOL = descriptor_pool.Default()  # type: ignore[no-untyped-call]
 _caller: ContextVar[Any] = ContextVar("whodex_caller")
@@ -81,12 +83,20 @@ class CallInterceptor(grpc.aio.ServerInterceptor):
         authenticate: see there.
         tls: who may connect; None: everybody.
         limits: what a call must not exceed.
+        credential_end: see there; None: a credential lasts.
     """
 
-    def __init__(self, authenticate: Authenticate, tls: Tls | None, limits: CallLimits) -> None:
+    def __init__(
+        self,
+        authenticate: Authenticate,
+        tls: Tls | None,
+        limits: CallLimits,
+        credential_end: CredentialEnd | None = None,
+    ) -> None:
         self.authenticate = authenticate
         self.tls = tls
         self.limits = limits
+        self.credential_end = credential_end
         self.strangers = Strangers()
 
     async def intercept_service(
@@ -127,12 +137,16 @@ class _Call:
             except Exception as error:  # noqa: BLE001 - the one seam where every error becomes a status
                 await self._abort(context, error)
 
-    async def stream(self, requests: Any, context: Context) -> AsyncIterator[Message]:
+    # No generator: a wait for a client that does not read is in here as well, and ends as everything else here.
+    async def stream(self, requests: Any, context: Context) -> None:
         with self._bound():
             try:
-                async with self._entered(context):
-                    async for response in self._behaviour(await self._request(requests), context):
-                        yield response
+                async with (
+                    self._entered(context),
+                    aclosing(self._behaviour(await self._request(requests), context)) as responses,
+                ):
+                    async for response in responses:
+                        await context.write(response)
             except Exception as error:  # noqa: BLE001 - as above
                 await self._abort(context, error)
 
@@ -157,7 +171,7 @@ class _Call:
             who = await self._authenticated(context.peer())
             with limits.of_caller(who, streaming=self._is_stream), called_by(who):
                 # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result.
-                async with asyncio.timeout(self._seconds(context)):
+                async with asyncio.timeout(self._seconds(context)), self._while_valid(who):
                     yield
 
     async def _authenticated(self, peer: str) -> Any:
@@ -170,6 +184,11 @@ class _Call:
             raise
         strangers.right(credential)
         return who
+
+    def _while_valid(self, who: Any) -> AbstractAsyncContextManager[None]:
+        end = self._interceptor.credential_end
+        # Other calls end soon by themselves.
+        return nullcontext() if end is None or not self._is_stream else _until(partial(end, who))
 
     @property
     def _is_stream(self) -> bool:
@@ -214,6 +233,31 @@ class _Call:
                 why=known.message,
             )
         await context.abort_with_status(rpc_status.to_status(to_status(known)))
+
+
+@asynccontextmanager
+async def _until(end: Callable[[], Awaitable[WhodexError]]) -> AsyncIterator[None]:
+    """Ends the block with the error that `end` returns, as soon as it returns."""
+    scope = asyncio.timeout(None)
+
+    async def watch() -> Exception:
+        try:
+            error: Exception = await end()
+        except Exception as defect:  # noqa: BLE001 - without a watch nothing may go on
+            error = defect
+        scope.reschedule(asyncio.get_running_loop().time())
+        return error
+
+    watching = asyncio.create_task(watch())
+    try:
+        async with scope:
+            yield
+    except TimeoutError:
+        if scope.expired():
+            raise watching.result() from None
+        raise
+    finally:
+        watching.cancel()
 
 
 def _known(error: Exception) -> WhodexError:

@@ -14,9 +14,10 @@ import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from whodex.runtime.access import UndeclaredAccessError, check_declared
 from whodex.runtime.call_limits import CallLimits
 from whodex.runtime.channel_options import MAX_MESSAGE_BYTES
-from whodex.runtime.interceptors import Authenticate, CallInterceptor
+from whodex.runtime.interceptors import Authenticate, CallInterceptor, CredentialEnd
 from whodex.runtime.log import get_logger
 from whodex.runtime.tls import CERTIFICATES_SERVICE, AddressError, Tls, bind
 
@@ -75,6 +76,8 @@ class Listener:
     address: str
     services: Sequence[Service]
     authenticate: Authenticate
+    # Ends the open streams of a credential that opens nothing any more; None: credentials do not end.
+    credential_end: CredentialEnd | None = None
     # Called when the server is about to stop: streams that would wait for ever must end now.
     on_drain: Callable[[], None] = lambda: None
     limits: CallLimits = field(default_factory=CallLimits)
@@ -94,7 +97,7 @@ async def serve(listeners: Sequence[Listener]) -> None:
         for listener in listeners:
             try:
                 await stack.enter_async_context(running(listener))
-            except AddressError as error:
+            except (AddressError, UndeclaredAccessError) as error:
                 sys.exit(f"cannot start: {error}")
         await stop.wait()
 
@@ -105,9 +108,13 @@ async def running(listener: Listener) -> AsyncIterator[int]:
 
     Raises:
         AddressError: the address cannot be bound, or must not be without TLS.
+        UndeclaredAccessError: the contract of a method does not say who may call it.
     """
+    for service in listener.services:
+        check_declared(service.name)
+    calls = CallInterceptor(listener.authenticate, listener.tls, listener.limits, listener.credential_end)
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(listener.authenticate, listener.tls, listener.limits)],
+        interceptors=[calls],
         options=_OPTIONS,
         maximum_concurrent_rpcs=listener.limits.max_calls + _UNCOUNTED_CALLS,
     )

@@ -47,8 +47,8 @@ async def two(rows: Any, worker: Any, samples: Any) -> Two:
         await worker.stage(video, samples.video_part(0, [3, 4]))
         await worker.complete((video, samples.video_result(1)))
         await rows.do(
-            "INSERT INTO api_keys (id, library_id, display_name, prefix, secret_sha256) "
-            "VALUES (gen_random_uuid(), :library_id, 'Key', 'wdx_', :digest)",
+            "INSERT INTO api_keys (id, library_id, display_name, prefix, role, secret_sha256) "
+            "VALUES (gen_random_uuid(), :library_id, 'Key', 'wdx_', 'admin', :digest)",
             library_id=library_id,
             digest=library_id.bytes,
         )

@@ -99,6 +99,7 @@ def _requests(library: str, id_: str) -> dict[str, Message | list[Message]]:
         "CreateApiKey": CreateApiKeyRequest(parent=library, display_name="Key"),
         "ListApiKeys": ListApiKeysRequest(parent=library),
         "RevokeApiKey": RevokeApiKeyRequest(name=key),
+        "RotateApiKey": library_service_pb2.RotateApiKeyRequest(name=key),
         "CreatePerson": people.CreatePersonRequest(parent=library, display_name="Ada"),
         "GetPerson": people.GetPersonRequest(name=person),
         "ListPeople": people.ListPeopleRequest(parent=library),

@@ -57,6 +57,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "ListVideos": lambda client: list(client.videos.list()),
     "RetryReferencePhoto": lambda client: client.people.retry_photo(PHOTO),
     "RevokeApiKey": lambda client: client.libraries.revoke_key(KEY),
+    "RotateApiKey": lambda client: client.libraries.rotate_key(KEY),
     "SearchScenes": lambda client: list(client.search.scenes([PERSON])),
     "SmokeTest": lambda client: list(client.operations.smoke_test()),
     "UpdatePerson": lambda client: client.people.update(Person(name=PERSON, display_name="Ada"), ["display_name"]),
