@@ -61,6 +61,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     ),
     "Run": (
         "operations",
+        "deploy",
         "upgrade",
         "backup",
         "security",
