@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from sqlalchemy.exc import OperationalError
 
 from api_server.access.authentication import Authenticator
+from api_server.audit.servicer import AuditServicer
 from api_server.contents.servicer import ContentServicer
 from api_server.database import migration
 from api_server.database.engine import Database
@@ -36,6 +37,7 @@ from whodex.runtime.log import configure_logging
 from whodex.runtime.server import Listener, Service, serve
 from whodex.runtime.settings import live_secrets, load_settings
 from whodex.runtime.store import ObjectStore
+from whodex.v1.audit_service_pb2_grpc import add_AuditServiceServicer_to_server
 from whodex.v1.content_service_pb2_grpc import add_ContentServiceServicer_to_server
 from whodex.v1.embedding_feed_service_pb2_grpc import add_EmbeddingFeedServiceServicer_to_server
 from whodex.v1.erasure_service_pb2_grpc import add_ErasureServiceServicer_to_server
@@ -128,6 +130,12 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     return Listener(
         settings.api_listen,
         [
+            Service(
+                "whodex.v1.AuditService",
+                add_AuditServiceServicer_to_server,
+                AuditServicer(parts.database),
+                [parts.database.check],
+            ),
             Service(
                 "whodex.v1.ErasureService",
                 add_ErasureServiceServicer_to_server,

@@ -17,6 +17,8 @@ _GRANTS = (
     "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}",
     "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO {role}",
     "REVOKE INSERT, UPDATE, DELETE ON alembic_version FROM {role}",
+    # What is in the audit log stays as it was written.
+    "REVOKE UPDATE, DELETE ON audit_entries FROM {role}",
     # What an erasure takes: tables are written anew, and the log is cut off behind that.
     "GRANT MAINTAIN ON ALL TABLES IN SCHEMA public TO {role}",
 )

@@ -359,6 +359,38 @@ class ReceiptKey(Base):
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
+class AuditChain(Base):
+    """Where a library's audit log ends. Its lock, taken just before a commit, makes the entries follow each other."""
+
+    __tablename__ = "audit_chains"
+
+    # No foreign key, here and below: the log outlives the library.
+    library_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger)
+    hash: Mapped[bytes]
+
+
+class AuditRecord(Base):
+    """An entry of a library's audit log: a whodex.v1.AuditEntry. The services may add and read, never change it."""
+
+    __tablename__ = "audit_entries"
+    # Retention goes by time.
+    __table_args__ = (Index(None, "library_id", "time"),)
+
+    library_id: Mapped[UUID] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    time: Mapped[datetime]
+    actor: Mapped[str]
+    action: Mapped[str]
+    resource: Mapped[str]
+    outcome: Mapped[str]
+    result_count: Mapped[int]
+    request_digest: Mapped[bytes]
+    correlation_id: Mapped[str]
+    previous_hash: Mapped[bytes]
+    hash: Mapped[bytes]
+
+
 class WorkItem(Base):
     """A piece of work for a worker. The fencing token grows with each claim; every later write must carry it."""
 

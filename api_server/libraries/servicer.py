@@ -7,13 +7,19 @@ from uuid import UUID
 
 from grpc.aio import ServicerContext
 
-from api_server import names
+from api_server import audit, names
 from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.libraries import api_keys, libraries
 from api_server.libraries.conversion import end_of, role_of, to_api_key, to_library
 from api_server.paging import cut, page_size, read_place, uuid_place
 from whodex.v1 import library_service_pb2 as pb
+from whodex.v1.audit_pb2 import (
+    AUDIT_ACTION_CREATE_KEY,
+    AUDIT_ACTION_CREATE_LIBRARY,
+    AUDIT_ACTION_DELETE,
+    AUDIT_ACTION_REVOKE_KEY,
+)
 from whodex.v1.library_service_pb2_grpc import LibraryServiceServicer
 
 Context = ServicerContext[Any, Any]
@@ -29,6 +35,8 @@ class LibraryServicer(LibraryServiceServicer):
         """Makes a library."""
         async with self._database.transaction() as session:
             row = await libraries.create(session, request)
+            created = names.name(names.LIBRARY, row.id)
+            await audit.append(session, AUDIT_ACTION_CREATE_LIBRARY, row.id, created)
         return pb.CreateLibraryResponse(library=to_library(row))
 
     async def GetLibrary(self, request: pb.GetLibraryRequest, context: Context) -> pb.GetLibraryResponse:
@@ -50,6 +58,7 @@ class LibraryServicer(LibraryServiceServicer):
         (library_id,) = authorized_ids(request.name, names.LIBRARY)
         async with self._database.transaction() as session:
             deleted = await libraries.delete_whole(session, library_id, force=request.force)
+            await audit.append(session, AUDIT_ACTION_DELETE, library_id, request.name)
         return pb.DeleteLibraryResponse(erasure=deleted.erasure(library_id))
 
     async def CreateApiKey(self, request: pb.CreateApiKeyRequest, context: Context) -> pb.CreateApiKeyResponse:
@@ -59,6 +68,8 @@ class LibraryServicer(LibraryServiceServicer):
             row, secret = await api_keys.create(
                 session, library_id, request.display_name, role_of(request), end_of(request)
             )
+            created = names.name(names.API_KEY, library_id, row.id)
+            await audit.append(session, AUDIT_ACTION_CREATE_KEY, library_id, created)
         return pb.CreateApiKeyResponse(api_key=to_api_key(row), secret=secret)
 
     async def ListApiKeys(self, request: pb.ListApiKeysRequest, context: Context) -> pb.ListApiKeysResponse:
@@ -76,6 +87,8 @@ class LibraryServicer(LibraryServiceServicer):
         overlap = request.overlap.ToTimedelta() if request.HasField("overlap") else api_keys.DEFAULT_OVERLAP
         async with self._database.transaction() as session:
             row, secret, rotated = await api_keys.rotate(session, library_id, key_id, overlap, end_of(request))
+            created = names.name(names.API_KEY, library_id, row.id)
+            await audit.append(session, AUDIT_ACTION_CREATE_KEY, library_id, created)
         return pb.RotateApiKeyResponse(api_key=to_api_key(row), secret=secret, rotated=to_api_key(rotated))
 
     async def RevokeApiKey(self, request: pb.RevokeApiKeyRequest, context: Context) -> pb.RevokeApiKeyResponse:
@@ -83,6 +96,7 @@ class LibraryServicer(LibraryServiceServicer):
         library_id, key_id = authorized_ids(request.name, names.API_KEY)
         async with self._database.transaction() as session:
             row = await api_keys.revoke(session, library_id, key_id)
+            await audit.append(session, AUDIT_ACTION_REVOKE_KEY, library_id, request.name)
         return pb.RevokeApiKeyResponse(api_key=to_api_key(row))
 
 

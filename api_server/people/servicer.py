@@ -9,7 +9,7 @@ from uuid import UUID
 
 from grpc.aio import ServicerContext
 
-from api_server import feed, names
+from api_server import audit, feed, names
 from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
@@ -22,6 +22,7 @@ from api_server.people.watch import watch
 from api_server.uploads.stream import first_message
 from whodex.runtime.store import ObjectStore
 from whodex.v1 import people_service_pb2 as pb
+from whodex.v1.audit_pb2 import AUDIT_ACTION_CREATE_PERSON, AUDIT_ACTION_DELETE, AUDIT_ACTION_UPDATE_PERSON
 from whodex.v1.people_service_pb2_grpc import PeopleServiceServicer
 
 Context = ServicerContext[Any, Any]
@@ -40,6 +41,8 @@ class PeopleServicer(PeopleServiceServicer):
         (library_id,) = authorized_ids(request.parent, names.LIBRARY)
         async with self._database.transaction() as session:
             row = await people.create(session, library_id, request)
+            created = names.name(names.PERSON, library_id, row.id)
+            await audit.append(session, AUDIT_ACTION_CREATE_PERSON, library_id, created)
         return pb.CreatePersonResponse(person=to_person(row))
 
     async def GetPerson(self, request: pb.GetPersonRequest, context: Context) -> pb.GetPersonResponse:
@@ -71,6 +74,7 @@ class PeopleServicer(PeopleServiceServicer):
         values = people.changed_values(request)
         async with self._database.transaction() as session:
             row = await people.change(session, library_id, person_id, values)
+            await audit.append(session, AUDIT_ACTION_UPDATE_PERSON, library_id, request.person.name)
         return pb.UpdatePersonResponse(person=to_person(row))
 
     async def DeletePerson(self, request: pb.DeletePersonRequest, context: Context) -> pb.DeletePersonResponse:
@@ -78,6 +82,7 @@ class PeopleServicer(PeopleServiceServicer):
         library_id, person_id = authorized_ids(request.name, names.PERSON)
         async with self._database.transaction() as session:
             deleted = await people.delete_whole(session, library_id, person_id)
+            await audit.append(session, AUDIT_ACTION_DELETE, library_id, request.name)
         return pb.DeletePersonResponse(
             consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
         )
@@ -119,6 +124,7 @@ class PeopleServicer(PeopleServiceServicer):
         library_id, person_id, photo_id = authorized_ids(request.name, names.PHOTO)
         async with self._database.transaction() as session:
             deleted = await photos.delete_whole(session, library_id, person_id, photo_id)
+            await audit.append(session, AUDIT_ACTION_DELETE, library_id, request.name)
         return pb.DeleteReferencePhotoResponse(
             consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
         )

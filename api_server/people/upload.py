@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api_server import work
+from api_server import audit, work
 from api_server.contents.keys import upload_key
 from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
@@ -24,6 +24,7 @@ from api_server.uploads.signatures import image_media_type
 from whodex.errors import AlreadyExistsError
 from whodex.runtime.log import current_correlation_id
 from whodex.runtime.store import ObjectStore
+from whodex.v1.audit_pb2 import AUDIT_ACTION_UPLOAD_PHOTO
 from whodex.v1.people_service_pb2 import ReferencePhotoMetadata
 
 MAX_PHOTO_BYTES = 32 << 20
@@ -164,6 +165,7 @@ async def _insert(
         resource_id=photo_id,
         correlation_id=current_correlation_id(),
     )
+    await audit.append(session, AUDIT_ACTION_UPLOAD_PHOTO, library_id, name(PHOTO, library_id, person_id, photo_id))
     return row
 
 

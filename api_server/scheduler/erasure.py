@@ -11,7 +11,7 @@ from google.protobuf.json_format import ParseDict
 from sqlalchemy import exists, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from api_server import feed, work
+from api_server import audit, feed, work
 from api_server.contents.keys import prefix_of_work_for, prefixes_of_library
 from api_server.database.engine import Database
 from api_server.database.schema import Erasure, ErasureKind, WorkItem
@@ -25,6 +25,7 @@ from api_server.timestamps import to_timestamp
 from whodex.errors import WhodexError
 from whodex.runtime.log import get_logger
 from whodex.runtime.store import ObjectStore
+from whodex.v1.audit_pb2 import AUDIT_ACTION_COMPLETE_ERASURE
 from whodex.v1.erasure_pb2 import ErasureStatement, RemovedCounts
 
 # So many are completed together: what costs most, the writing anew of tables, is done once for all of them.
@@ -122,7 +123,12 @@ class Eraser:
             _log.info("erasure complete", erasure=str(erasure.id), kind=erasure.kind.value, seconds=seconds)
 
     async def _sign(self, session: AsyncSession, erasure: Erasure, now: datetime) -> None:
-        receipt = self.signer.sign(self._statement(erasure, now))
+        statement = self._statement(erasure, now)
+        await audit.append(
+            session, AUDIT_ACTION_COMPLETE_ERASURE, erasure.library_id, erasure.target, actor=audit.SYSTEM
+        )
+        statement.audit_head.CopyFrom(await audit.read_head(session, erasure.library_id))
+        receipt = self.signer.sign(statement)
         values = {"complete_time": now, "receipt": receipt, "waits_for": ""}
         await session.execute(update(Erasure).where(Erasure.id == erasure.id).values(values))
 

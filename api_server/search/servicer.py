@@ -8,6 +8,7 @@ from grpc.aio import ServicerContext
 
 from api_server import feed, names
 from api_server.access.authorization import authorized_ids
+from api_server.audit import audited
 from api_server.database.engine import Database
 from api_server.feed import FeedPosition
 from api_server.search.query_faces import QueryFaces
@@ -17,6 +18,7 @@ from whodex.runtime.interceptors import remaining_seconds
 from whodex.runtime.pictures import SUPPORTED_FORMATS
 from whodex.v1 import error_reason_pb2
 from whodex.v1 import search_service_pb2 as pb
+from whodex.v1.audit_pb2 import AUDIT_ACTION_IDENTIFY, AUDIT_ACTION_SEARCH, AUDIT_ACTION_VERIFY
 from whodex.v1.search_service_pb2_grpc import SearchServiceServicer
 
 Context = ServicerContext[Any, Any]
@@ -37,27 +39,36 @@ class SearchServicer(SearchServiceServicer):
         for name, (of_library, _) in zip(request.all_of, people, strict=True):
             if of_library != library_id:
                 raise names.not_found(name)
-        return await self._scenes.search(
-            library_id,
-            [person_id for _, person_id in people],
-            request,
-            at_least=await self._position(request.consistency_token),
-            timeout_seconds=remaining_seconds(context),
-        )
+        async with audited(self._database, AUDIT_ACTION_SEARCH, library_id, request) as search:
+            response = await self._scenes.search(
+                library_id,
+                [person_id for _, person_id in people],
+                request,
+                at_least=await self._position(request.consistency_token),
+                timeout_seconds=remaining_seconds(context),
+            )
+            search.result_count = len(response.matches)
+        return response
 
     async def IdentifyFaces(self, request: pb.IdentifyFacesRequest, context: Context) -> pb.IdentifyFacesResponse:
         """Says of each face in a picture who it may be."""
         (library_id,) = authorized_ids(request.parent, names.LIBRARY)
         _require_image("image", request.image)
-        at_least = await self._position(request.consistency_token)
-        return await self._query_faces.identify(library_id, request, at_least, remaining_seconds(context))
+        async with audited(self._database, AUDIT_ACTION_IDENTIFY, library_id, request) as search:
+            at_least = await self._position(request.consistency_token)
+            response = await self._query_faces.identify(library_id, request, at_least, remaining_seconds(context))
+            search.result_count = sum(len(face.candidates) for face in response.faces)
+        return response
 
     async def VerifyFaces(self, request: pb.VerifyFacesRequest, context: Context) -> pb.VerifyFacesResponse:
         """Says whether two pictures show the same person."""
-        authorized_ids(request.parent, names.LIBRARY)
+        (library_id,) = authorized_ids(request.parent, names.LIBRARY)
         _require_image("first_image", request.first_image)
         _require_image("second_image", request.second_image)
-        return await self._query_faces.verify(request, remaining_seconds(context))
+        async with audited(self._database, AUDIT_ACTION_VERIFY, library_id, request) as search:
+            response = await self._query_faces.verify(request, remaining_seconds(context))
+            search.result_count = 1
+        return response
 
     async def _position(self, token: str) -> FeedPosition | None:
         if not token:

@@ -8,7 +8,7 @@ from typing import Any
 
 from grpc.aio import ServicerContext
 
-from api_server import feed, names
+from api_server import audit, feed, names
 from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.database.notifications import NotificationHub
@@ -21,6 +21,7 @@ from api_server.videos.upload import VideoUploader
 from api_server.videos.watch import watch
 from whodex.runtime.store import ObjectStore
 from whodex.v1 import video_service_pb2 as pb
+from whodex.v1.audit_pb2 import AUDIT_ACTION_DELETE
 from whodex.v1.video_service_pb2_grpc import VideoServiceServicer
 
 Context = ServicerContext[Any, Any]
@@ -67,6 +68,7 @@ class VideoServicer(VideoServiceServicer):
         library_id, video_id = authorized_ids(request.name, names.VIDEO)
         async with self._database.transaction() as session:
             deleted = await videos.delete_whole(session, library_id, video_id)
+            await audit.append(session, AUDIT_ACTION_DELETE, library_id, request.name)
         return pb.DeleteVideoResponse(
             consistency_token=feed.make_consistency_token(deleted.position), erasure=deleted.erasure(library_id)
         )

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api_server import work
+from api_server import audit, work
 from api_server.contents.keys import upload_key
 from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
@@ -26,6 +26,7 @@ from whodex.errors import AlreadyExistsError
 from whodex.runtime.log import current_correlation_id
 from whodex.runtime.store import ObjectStore
 from whodex.v1 import tasks_pb2
+from whodex.v1.audit_pb2 import AUDIT_ACTION_UPLOAD_VIDEO
 from whodex.v1.video_service_pb2 import VideoMetadata
 
 MAX_VIDEO_BYTES = 50 << 30
@@ -142,4 +143,5 @@ async def _insert(
         resource_id=video_id,
         correlation_id=current_correlation_id(),
     )
+    await audit.append(session, AUDIT_ACTION_UPLOAD_VIDEO, library_id, name(VIDEO, library_id, video_id))
     return row

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from whodex.cli import doctor, erasure, key, library, operations, person, search, video
+from whodex.cli import audit, doctor, erasure, key, library, operations, person, search, video
 from whodex.cli.resources import library_name
 from whodex.cli.root import RootGroup
 from whodex.cli.session import Target
@@ -26,6 +26,7 @@ app.add_typer(video.app, name="video")
 app.add_typer(library.app, name="library")
 app.add_typer(key.app, name="key")
 app.add_typer(erasure.app, name="erasure")
+app.add_typer(audit.app, name="audit")
 app.command("search")(search.search)
 app.command("identify")(search.identify)
 app.command("verify")(search.verify)

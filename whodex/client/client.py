@@ -4,6 +4,7 @@ import os
 from types import TracebackType
 from typing import Self
 
+from whodex.client.audit import AuditLog
 from whodex.client.configuration import find_configuration
 from whodex.client.connection import Connection, open_channel
 from whodex.client.content import Contents
@@ -39,6 +40,7 @@ class Client:
         search: in which scenes somebody appears, and who is in a picture.
         contents: downloads.
         libraries: libraries and their keys.
+        audit: who did what, and when.
         erasures: what deletions have begun, and their receipts.
         operations: tasks and the smoke test.
 
@@ -73,6 +75,7 @@ class Client:
         self.search = Search(self._tenant)
         self.contents = Contents(self._tenant)
         self.libraries = Libraries(operator)
+        self.audit = AuditLog(operator)
         self.erasures = Erasures(operator)
         self.operations = Operations(operator)
 

@@ -7,6 +7,7 @@ import json
 from google.protobuf.descriptor import ServiceDescriptor
 
 from whodex.v1 import (
+    audit_service_pb2,
     content_service_pb2,
     erasure_service_pb2,
     library_service_pb2,
@@ -17,6 +18,7 @@ from whodex.v1 import (
 )
 
 PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"],
     content_service_pb2.DESCRIPTOR.services_by_name["ContentService"],
     erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     library_service_pb2.DESCRIPTOR.services_by_name["LibraryService"],

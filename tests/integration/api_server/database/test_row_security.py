@@ -23,6 +23,8 @@ SHARED = {"feed_state", "embedding_spaces", "receipt_keys"}
 # Tables without a column for the library: what they hold is for the system alone.
 OF_THE_SYSTEM = {"staged_parts", "outbox"}
 TENANT_TABLES = [table for table in Base.metadata.sorted_tables if table.name not in SHARED | OF_THE_SYSTEM]
+# What is in the audit log stays as it was written: the role may not change it at all, see public/test_audit.py.
+CHANGEABLE_TABLES = [table for table in TENANT_TABLES if table.name != "audit_entries"]
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,15 @@ async def two(rows: Any, worker: Any, samples: Any) -> Two:
         await rows.do(
             "INSERT INTO erasures (id, library_id, kind, target, media_ids, removed, settle_time) "
             "VALUES (gen_random_uuid(), :library_id, 'video', 'a video', '{}', '{}', now())",
+            library_id=library_id,
+        )
+        await rows.do(
+            "INSERT INTO audit_chains (library_id, sequence, hash) VALUES (:library_id, 1, sha256(''))",
+            library_id=library_id,
+        )
+        await rows.do(
+            "INSERT INTO audit_entries SELECT library_id, sequence, now(), 'admin', 'DELETE', 'a video', 'OK', 0, '', "
+            "'call', hash, hash FROM audit_chains WHERE library_id = :library_id",
             library_id=library_id,
         )
         await rows.blob_deletion(library_id, f"uploads/{photo_id}", f"uploads/{video_id}")
@@ -105,7 +116,7 @@ async def test_a_query_without_its_where_sees_one_library_only(
     assert single == in_transaction == in_snapshot == {two.own}
 
 
-@pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", CHANGEABLE_TABLES, ids=lambda table: table.name)
 async def test_a_change_without_its_where_changes_one_library_only(
     two: Two, tenant_database: Database, rows: Any, table: Table
 ) -> None:
@@ -123,7 +134,7 @@ async def test_a_change_without_its_where_changes_one_library_only(
         assert await session.scalar(others) > 0
 
 
-@pytest.mark.parametrize("table", TENANT_TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", CHANGEABLE_TABLES, ids=lambda table: table.name)
 async def test_a_row_cannot_be_given_to_another_library(two: Two, tenant_database: Database, table: Table) -> None:
     give = update(table).values({library_of(table): two.other})
     with called_by(Caller(two.own)), pytest.raises(DBAPIError, match="row-level security"):

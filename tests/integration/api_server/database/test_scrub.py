@@ -17,7 +17,17 @@ from api_server.database.scrub import NotScrubbedError, scrub
 from api_server.erasures.personal import personal_tables
 
 # What is in a table without being about anybody: ids, times, counts, measures.
-IMPERSONAL = {"scenes", "contents", "outbox", "feed_state", "embedding_spaces", "erasures", "receipt_keys"}
+IMPERSONAL = {
+    "scenes",
+    "contents",
+    "outbox",
+    "feed_state",
+    "embedding_spaces",
+    "erasures",
+    "receipt_keys",
+    "audit_chains",
+    "audit_entries",
+}
 
 
 @pytest.fixture

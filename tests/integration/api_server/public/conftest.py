@@ -19,6 +19,7 @@ from whodex.errors import from_rpc_error
 from whodex.runtime.channel import internal_channel
 from whodex.runtime.server import running
 from whodex.v1 import library_service_pb2, people_service_pb2, video_service_pb2
+from whodex.v1.audit_service_pb2_grpc import AuditServiceStub
 from whodex.v1.content_service_pb2_grpc import ContentServiceStub
 from whodex.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from whodex.v1.library_service_pb2_grpc import LibraryServiceStub
@@ -44,6 +45,7 @@ class Caller:
         self.libraries: Any = LibraryServiceStub(channel)
         self.people: Any = PeopleServiceStub(channel)
         self.videos: Any = VideoServiceStub(channel)
+        self.audit: Any = AuditServiceStub(channel)
         self.erasures: Any = ErasureServiceStub(channel)
         self.contents: Any = ContentServiceStub(channel)
         self.search: Any = SearchServiceStub(channel)

@@ -35,6 +35,7 @@ def test_a_healthy_deployment_has_a_line_for_each_check(api: ScriptedApi, whodex
     assert checks == [
         "configuration",
         "address",
+        "AuditService",
         "ContentService",
         "ErasureService",
         "LibraryService",

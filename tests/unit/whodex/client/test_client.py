@@ -39,6 +39,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "DeleteReferencePhoto": lambda client: client.people.delete_photo(PHOTO),
     "DeleteVideo": lambda client: client.videos.delete(VIDEO),
     "DownloadContent": lambda client: client.contents.download(CONTENT),
+    "GetAuditHead": lambda client: client.audit.head(LIBRARY),
     "GetErasure": lambda client: client.erasures.get(ERASURE),
     "GetLibrary": lambda client: client.libraries.get(LIBRARY),
     "GetPerson": lambda client: client.people.get(PERSON),
@@ -47,6 +48,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "IdentifyFaces": lambda client: client.search.identify(b"jpeg"),
     "ListApiKeys": lambda client: list(client.libraries.list_keys(LIBRARY)),
     "ListAppearances": lambda client: list(client.videos.list_appearances(VIDEO)),
+    "ListAuditEntries": lambda client: list(client.audit.list(LIBRARY)),
     "ListErasures": lambda client: list(client.erasures.list(LIBRARY)),
     "ListLibraries": lambda client: list(client.libraries.list()),
     "ListPeople": lambda client: list(client.people.list()),
@@ -67,7 +69,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "WatchPerson": lambda client: list(client.people.watch(PERSON)),
     "WatchVideo": lambda client: list(client.videos.watch(VIDEO)),
 }
-OPERATOR_SERVICES = {"ErasureService", "LibraryService", "OperationsService"}
+OPERATOR_SERVICES = {"AuditService", "ErasureService", "LibraryService", "OperationsService"}
 
 
 def _services() -> list[ServiceDescriptor]:
