@@ -20,6 +20,7 @@ from api_server.database.roles import UnfitRoleError
 from api_server.erasures.servicer import ErasureServicer
 from api_server.feed.servicer import EmbeddingFeedServicer
 from api_server.libraries.servicer import LibraryServicer
+from api_server.limits.callers import LimitedCallers
 from api_server.operations.servicer import OperationsServicer
 from api_server.operations.smoke import PublicServices
 from api_server.people.servicer import PeopleServicer
@@ -31,6 +32,7 @@ from api_server.search.servicer import SearchServicer
 from api_server.settings import ServerSettings
 from api_server.videos.servicer import VideoServicer
 from api_server.work.servicer import WorkServicer
+from whodex.runtime.call_limits import CallLimits
 from whodex.runtime.channel import internal_channel
 from whodex.runtime.credentials import internal_credential
 from whodex.runtime.log import configure_logging
@@ -114,9 +116,9 @@ async def _listening(hub: NotificationHub) -> AsyncIterator[None]:
 
 def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     """What clients call."""
-    authenticator = Authenticator(parts.database.system, parts.hub, settings.admin_key)
+    authenticator = Authenticator(parts.database.system, parts.hub, settings.admin_key, settings.library_limits)
     stored = (parts.database.check, parts.store.check)
-    libraries = LibraryServicer(parts.database)
+    libraries = LibraryServicer(parts.database, settings.library_limits)
     people = PeopleServicer(parts.database, parts.store, parts.hub)
     videos = VideoServicer(parts.database, parts.store, parts.hub)
     search = _search_servicer(parts)
@@ -164,6 +166,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
         authenticator,
         credential_end=authenticator.credential_end,
         on_drain=parts.hub.stop,
+        limits=CallLimits(LimitedCallers()),
         tls=settings.api_tls,
         allow_plaintext=settings.allow_plaintext,
     )

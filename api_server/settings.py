@@ -7,12 +7,13 @@ from typing import Self
 
 from pydantic import PrivateAttr, model_validator
 
+from api_server.limits.limits import LimitSettings
 from whodex.runtime.settings import Address, RotatingSecret, Secret
 from whodex.runtime.store_settings import StoreSettings
 from whodex.runtime.tls import MeshSettings, Tls, read_tls
 
 
-class ServerSettings(MeshSettings, StoreSettings):
+class ServerSettings(MeshSettings, StoreSettings, LimitSettings):
     """A field `api_listen` is read from WHODEX_API_LISTEN."""
 
     database_url: Secret

@@ -14,7 +14,8 @@ from api_server.access.roles import ROLES
 from api_server.database.engine import Database
 from api_server.database.notifications import Channel, NotificationHub
 from api_server.database.rows import AnyRow
-from api_server.database.schema import ApiKey, KeyRole
+from api_server.database.schema import ApiKey, KeyRole, Library
+from api_server.limits.limits import Limits
 from whodex.errors import PermissionDeniedError, TransientError, WhodexError
 from whodex.runtime.access import method_access
 from whodex.runtime.credentials import bearer_token, invalid_credentials, is_live_secret
@@ -31,8 +32,16 @@ _RETRY_SECONDS = 1.0
 IS_ACTIVE = and_(ApiKey.revoke_time.is_(None), or_(ApiKey.expire_time.is_(None), ApiKey.expire_time > func.now()))
 _LAST_USE_IS_OLD = "(last_use_time IS NULL OR last_use_time < now() - interval '1 minute')"
 # Built once: this runs before every call.
-_BY_SECRET = select(ApiKey.id, ApiKey.library_id, ApiKey.role, text(f"{_LAST_USE_IS_OLD} AS last_use_is_old")).where(
-    ApiKey.secret_sha256 == bindparam("digest"), IS_ACTIVE
+_BY_SECRET = (
+    select(
+        ApiKey.id,
+        ApiKey.library_id,
+        ApiKey.role,
+        text(f"{_LAST_USE_IS_OLD} AS last_use_is_old"),
+        Library.limit_overrides,
+    )
+    .join(Library, Library.id == ApiKey.library_id)
+    .where(ApiKey.secret_sha256 == bindparam("digest"), IS_ACTIVE)
 )
 _TIME_LEFT = select((ApiKey.expire_time - func.now()).label("time_left")).where(ApiKey.id == bindparam("id"), IS_ACTIVE)
 # Calls at the same time, and the deletion of the library, are not waited for.
@@ -45,10 +54,11 @@ WHERE id = (SELECT id FROM api_keys WHERE id = :id AND {_LAST_USE_IS_OLD} FOR UP
 class Authenticator:
     """Checks the credential of each call. Nothing is cached: a revoked key lets no further call in, on any instance."""
 
-    def __init__(self, database: Database, hub: NotificationHub, admin_key: SecretStr) -> None:
+    def __init__(self, database: Database, hub: NotificationHub, admin_key: SecretStr, default_limits: Limits) -> None:
         self._database = database
         self._hub = hub
         self._admin_key = admin_key
+        self._default_limits = default_limits
 
     async def __call__(self, method: str, metadata: Mapping[str, str | bytes]) -> Caller:
         """Returns the caller.
@@ -64,7 +74,7 @@ class Authenticator:
             return ADMIN
         key = await self._find(token)
         _check_role(key.role, access)
-        return Caller(key.library_id, key.id)
+        return Caller(key.library_id, key.id, self._default_limits.with_overrides(key.limit_overrides))
 
     async def credential_end(self, caller: Caller) -> WhodexError:
         """Returns once the caller's key has expired, was revoked or is gone; the admin key lasts as long as we do."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
+from api_server.limits.limits import Limits
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -13,10 +15,12 @@ class Caller:
     Attributes:
         library_id: the library that the key belongs to; None: the admin.
         key_id: the key; None: the admin's.
+        limits: of the library; None: of the admin, who has none.
     """
 
     library_id: UUID | None
     key_id: UUID | None = None
+    limits: Limits | None = None
 
 
 ADMIN = Caller(library_id=None)

@@ -11,6 +11,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, NullPool, create_engine, make_url, text
 
 from api_server.database import roles
+from api_server.database.counts import recount
 
 # Two processes that upgrade at once take turns. The number is arbitrary, but must stay the same.
 _UPGRADE_LOCK = 0x77_68_6F_64_65_78
@@ -56,7 +57,8 @@ def check(url: str) -> str:
 def start_new_epoch(url: str) -> str:
     """Gives the feed of embeddings a new history: after a restore, the same sequence means something else than before.
 
-    Every index rebuilds itself, and consistency and page tokens from before are refused.
+    Every index rebuilds itself, and consistency and page tokens from before are refused. What libraries hold is counted
+    anew.
 
     Raises:
         SchemaMismatchError: as `check`.
@@ -64,6 +66,8 @@ def start_new_epoch(url: str) -> str:
     with _engine(url).begin() as connection:
         _check(connection)
         connection.execute(text("UPDATE feed_state SET epoch = gen_random_uuid()"))
+        # A dump of the rows alone, loaded into tables that are there, has been counted twice.
+        recount(connection)
     return expected_version()
 
 

@@ -13,6 +13,7 @@ from api_server.access.roles import ROLES
 from api_server.database.rows import AnyRow
 from api_server.database.schema import KeyRole
 from api_server.libraries.api_keys import End
+from api_server.limits.limits import Limits
 from api_server.timestamps import to_timestamp
 from whodex.errors import FieldViolation, InvalidArgumentError
 from whodex.v1 import error_reason_pb2, library_pb2, library_service_pb2
@@ -25,12 +26,14 @@ _STATES = {
 _ROLES = {number: role for role, number in ROLES.items()}
 
 
-def to_library(row: AnyRow) -> library_pb2.Library:
+def to_library(row: AnyRow, default_limits: Limits) -> library_pb2.Library:
     """Converts a row of `libraries.LIBRARY_COLUMNS`."""
     return library_pb2.Library(
         name=names.name(names.LIBRARY, row.id),
         display_name=row.display_name,
         create_time=to_timestamp(row.create_time),
+        usage=library_pb2.LibraryUsage(stored_bytes=row.stored_bytes, people=row.people_count),
+        limits=default_limits.with_overrides(row.limit_overrides).to_message(),
     )
 
 

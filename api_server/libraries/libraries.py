@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text, union_all
+from sqlalchemy import delete, exists, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -15,14 +15,22 @@ from api_server.erasures import erasures
 from api_server.erasures.counting import count_contents
 from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
+from api_server.limits.limits import changed_overrides
 from api_server.names import LIBRARY, name, not_found
 from whodex.errors import FailedPreconditionError
 from whodex.v1 import error_reason_pb2
-from whodex.v1.library_service_pb2 import CreateLibraryRequest
+from whodex.v1.library_service_pb2 import CreateLibraryRequest, UpdateLibraryLimitsRequest
 
 # A library may hold millions of rows; the call's own deadline still ends the wait.
 _PATIENCE = text("SET LOCAL statement_timeout = '10min'")
-LIBRARY_COLUMNS = (Library.id, Library.display_name, Library.create_time)
+LIBRARY_COLUMNS = (
+    Library.id,
+    Library.display_name,
+    Library.create_time,
+    Library.stored_bytes,
+    Library.people_count,
+    Library.limit_overrides,
+)
 
 
 async def create(session: AsyncSession, request: CreateLibraryRequest) -> AnyRow:
@@ -54,6 +62,17 @@ async def list_page(session: AsyncSession, *, after: UUID | None, limit: int) ->
     if after is not None:
         query = query.where(Library.id > after)
     return list((await session.execute(query)).all())
+
+
+async def change_limits(session: AsyncSession, library_id: UUID, request: UpdateLibraryLimitsRequest) -> AnyRow:
+    """Sets or unsets the limits that the mask names."""
+    locked = select(Library.limit_overrides).where(Library.id == library_id).with_for_update(key_share=True)
+    overrides = await session.scalar(locked)
+    if overrides is None:
+        raise not_found(name(LIBRARY, library_id))
+    changed = changed_overrides(overrides, request.limits, request.update_mask.paths)
+    query = update(Library).where(Library.id == library_id).values(limit_overrides=changed)
+    return (await session.execute(query.returning(*LIBRARY_COLUMNS))).one()
 
 
 async def delete_whole(session: AsyncSession, library_id: UUID, *, force: bool) -> Deleted:

@@ -12,6 +12,7 @@ from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
 from api_server.libraries import api_keys, libraries
 from api_server.libraries.conversion import end_of, role_of, to_api_key, to_library
+from api_server.limits.limits import Limits
 from api_server.paging import cut, page_size, read_place, uuid_place
 from whodex.v1 import library_service_pb2 as pb
 from whodex.v1.audit_pb2 import (
@@ -28,8 +29,9 @@ Context = ServicerContext[Any, Any]
 class LibraryServicer(LibraryServiceServicer):
     """Libraries and their keys."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, default_limits: Limits) -> None:
         self._database = database
+        self._default_limits = default_limits
 
     async def CreateLibrary(self, request: pb.CreateLibraryRequest, context: Context) -> pb.CreateLibraryResponse:
         """Makes a library."""
@@ -37,21 +39,31 @@ class LibraryServicer(LibraryServiceServicer):
             row = await libraries.create(session, request)
             created = names.name(names.LIBRARY, row.id)
             await audit.append(session, AUDIT_ACTION_CREATE_LIBRARY, row.id, created)
-        return pb.CreateLibraryResponse(library=to_library(row))
+        return pb.CreateLibraryResponse(library=to_library(row, self._default_limits))
 
     async def GetLibrary(self, request: pb.GetLibraryRequest, context: Context) -> pb.GetLibraryResponse:
         """Returns a library."""
         (library_id,) = authorized_ids(request.name, names.LIBRARY)
         async with self._database.reads() as session:
             row = await libraries.get(session, library_id)
-        return pb.GetLibraryResponse(library=to_library(row))
+        return pb.GetLibraryResponse(library=to_library(row, self._default_limits))
 
     async def ListLibraries(self, request: pb.ListLibrariesRequest, context: Context) -> pb.ListLibrariesResponse:
         """Lists all libraries."""
         async with self._database.reads() as session:
             rows = await libraries.list_page(session, after=_place(request), limit=page_size(request) + 1)
         page, token = cut(rows, request, lambda row: row.id.bytes)
-        return pb.ListLibrariesResponse(libraries=map(to_library, page), next_page_token=token)
+        shown = [to_library(row, self._default_limits) for row in page]
+        return pb.ListLibrariesResponse(libraries=shown, next_page_token=token)
+
+    async def UpdateLibraryLimits(
+        self, request: pb.UpdateLibraryLimitsRequest, context: Context
+    ) -> pb.UpdateLibraryLimitsResponse:
+        """Sets or unsets limits."""
+        (library_id,) = authorized_ids(request.name, names.LIBRARY)
+        async with self._database.transaction() as session:
+            row = await libraries.change_limits(session, library_id, request)
+        return pb.UpdateLibraryLimitsResponse(library=to_library(row, self._default_limits))
 
     async def DeleteLibrary(self, request: pb.DeleteLibraryRequest, context: Context) -> pb.DeleteLibraryResponse:
         """Deletes a library with all that it holds."""

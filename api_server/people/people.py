@@ -16,6 +16,7 @@ from api_server.erasures import erasures
 from api_server.erasures.counting import count_contents
 from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
+from api_server.limits.usage import require_within_limits
 from api_server.names import LIBRARY, PERSON, name, not_found
 from whodex.runtime.interceptors import validate
 from whodex.v1.people_service_pb2 import CreatePersonRequest, UpdatePersonRequest
@@ -74,6 +75,7 @@ async def create(session: AsyncSession, library_id: UUID, request: CreatePersonR
     except IntegrityError as error:  # the library is gone
         raise not_found(name(LIBRARY, library_id)) from error
     if made is not None:
+        await require_within_limits(session, library_id)
         return await get(session, library_id, made)
     same_id = (Person.library_id == library_id, Person.request_id == request_id)
     existing, existing_digest = (await session.execute(select(Person.id, Person.request_sha256).where(*same_id))).one()

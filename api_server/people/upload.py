@@ -16,6 +16,7 @@ from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Person, ReferencePhoto
 from api_server.idempotency import request_uuid, reused
+from api_server.limits.usage import require_within_limits
 from api_server.names import PERSON, PHOTO, name, not_found
 from api_server.people import photos
 from api_server.uploads.blobs import discarded_on_refusal
@@ -158,6 +159,7 @@ async def _insert(
         raise not_found(name(PERSON, library_id, person_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
+    await require_within_limits(session, library_id)
     await work.enqueue(
         session,
         photos.analysis_payload(name(PHOTO, library_id, person_id, photo_id), key, box),

@@ -17,6 +17,7 @@ from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Library, Video
 from api_server.idempotency import request_uuid, reused
+from api_server.limits.usage import require_within_limits
 from api_server.names import LIBRARY, VIDEO, name, not_found
 from api_server.uploads.blobs import discarded_on_refusal
 from api_server.uploads.body import UploadBody, UploadMessage
@@ -135,6 +136,7 @@ async def _insert(
         raise not_found(name(LIBRARY, library_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
+    await require_within_limits(session, library_id)
     payload: Message = tasks_pb2.ProcessVideoPayload(video=name(VIDEO, library_id, video_id), content_key=key)
     await work.enqueue(
         session,

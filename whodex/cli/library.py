@@ -1,4 +1,4 @@
-"""Libraries; to create, list or delete them takes the admin key."""
+"""Libraries; to create, list, limit or delete them takes the admin key."""
 
 from __future__ import annotations
 
@@ -7,12 +7,19 @@ from typing import Annotated
 import typer
 
 from whodex.cli.erasure import ReceiptOption, WaitOption, finish
+from whodex.cli.errors import CommandError
 from whodex.cli.formats import moment, resource_id
+from whodex.cli.limits import LIMIT_COLUMNS, limit_rows, parse_limits
 from whodex.cli.output import Output, OutputOption, merge_pages, print_json, print_line, print_table
 from whodex.cli.resources import library_name
 from whodex.cli.session import connect
 from whodex.v1.library_pb2 import Library
-from whodex.v1.library_service_pb2 import CreateLibraryResponse, ListLibrariesResponse
+from whodex.v1.library_service_pb2 import (
+    CreateLibraryResponse,
+    GetLibraryResponse,
+    ListLibrariesResponse,
+    UpdateLibraryLimitsResponse,
+)
 
 app = typer.Typer(no_args_is_help=True, help="Libraries: each sees nothing of the others. Needs the admin key.")
 
@@ -43,6 +50,56 @@ def list_libraries(context: typer.Context, output: OutputOption = Output.TABLE) 
         print_json(response)
     else:
         print_table(COLUMNS, map(_row, response.libraries))
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    library: Annotated[str | None, typer.Argument(metavar="LIBRARY", help="Default: the one that is used.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what a library holds, and what it may."""
+    with connect(context) as client:
+        found = client.libraries.get(library_name(library) if library else client.library)
+    if output is Output.JSON:
+        print_json(GetLibraryResponse(library=found))
+    else:
+        print_table(COLUMNS, [_row(found)])
+        print_table(LIMIT_COLUMNS, limit_rows(found))
+
+
+@app.command()
+def limit(  # noqa: PLR0913 - an option for each limit
+    context: typer.Context,
+    library: Annotated[str, typer.Argument(metavar="LIBRARY", help="Id or resource name.")],
+    *,
+    stored: Annotated[str | None, typer.Option(metavar="BYTES", help="For example 500GiB.")] = None,
+    people: Annotated[str | None, typer.Option(metavar="NUMBER")] = None,
+    requests_per_second: Annotated[str | None, typer.Option(metavar="NUMBER", help="On each instance.")] = None,
+    request_burst: Annotated[str | None, typer.Option(metavar="NUMBER", help="At once, after a pause.")] = None,
+    concurrent_calls: Annotated[str | None, typer.Option(metavar="NUMBER", help="On each instance.")] = None,
+    concurrent_streams: Annotated[str | None, typer.Option(metavar="NUMBER", help="On each instance.")] = None,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Set limits of a library; `default` for a value takes the deployment's default again."""
+    given = {
+        "stored_bytes": stored,
+        "people": people,
+        "requests_per_second": requests_per_second,
+        "request_burst": request_burst,
+        "concurrent_calls": concurrent_calls,
+        "concurrent_streams": concurrent_streams,
+    }
+    named = {name: text for name, text in given.items() if text is not None}
+    if not named:
+        raise CommandError("No limit is named: `whodex library limit --help` lists them.")
+    limits = parse_limits(named)
+    with connect(context) as client:
+        found = client.libraries.update_limits(library_name(library), limits, named)
+    if output is Output.JSON:
+        print_json(UpdateLibraryLimitsResponse(library=found))
+    else:
+        print_table(LIMIT_COLUMNS, limit_rows(found))
 
 
 @app.command()

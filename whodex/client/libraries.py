@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
-from whodex.v1.library_pb2 import ApiKey, Library
+from whodex.v1.library_pb2 import ApiKey, Library, LibraryLimits
 from whodex.v1.library_service_pb2 import (
     CreateApiKeyRequest,
     CreateApiKeyResponse,
@@ -23,12 +25,13 @@ from whodex.v1.library_service_pb2 import (
     RevokeApiKeyRequest,
     RotateApiKeyRequest,
     RotateApiKeyResponse,
+    UpdateLibraryLimitsRequest,
 )
 from whodex.v1.library_service_pb2_grpc import LibraryServiceStub
 
 
 class Libraries:
-    """Libraries and the keys that open them; to create, list or delete libraries takes the admin key.
+    """Libraries and the keys that open them; to create, list, limit or delete libraries takes the admin key.
 
     Every method raises `whodex.errors.WhodexError`.
     """
@@ -59,6 +62,17 @@ class Libraries:
             return self._connection.call(self._stub.ListLibraries, request)
 
         return Pages(fetch, lambda page: page.libraries)
+
+    def update_limits(self, name: str, limits: LibraryLimits, fields: Iterable[str]) -> Library:
+        """Sets the named fields of `limits`; one that is not set in it becomes the deployment's default again.
+
+        Args:
+            name: `libraries/{library}`.
+            limits: the new values.
+            fields: names of fields of LibraryLimits.
+        """
+        request = UpdateLibraryLimitsRequest(name=name, limits=limits, update_mask=FieldMask(paths=fields))
+        return self._connection.call(self._stub.UpdateLibraryLimits, request).library
 
     def delete(self, name: str, *, force: bool = False) -> DeleteLibraryResponse:
         """Deletes a library; one that still holds people or videos only with `force`."""

@@ -94,7 +94,7 @@ async def test_the_planner_keeps_no_value_of_a_personal_column(rows: Any) -> Non
         tables=personal_tables(set(ErasureKind)),
     )
 
-    # States, kinds, names of tasks, spaces and workers; correlation ids.
+    # States, kinds, names of tasks, spaces and workers; correlation ids; limits.
     assert {column.name.partition(".")[2] for column in columns} <= {
-        "state", "kind", "task", "space", "query_space", "worker", "correlation_id",
+        "state", "kind", "task", "space", "query_space", "worker", "correlation_id", "limit_overrides",
     }  # fmt: skip

@@ -25,7 +25,7 @@ from whodex.v1.library_service_pb2 import (
 from whodex.v1.operations_service_pb2_grpc import OperationsServiceStub
 
 NOT_FOUND = ("NOT_FOUND", "RESOURCE_NOT_FOUND")
-ADMIN_ONLY = {"CreateLibrary", "ListLibraries", "ListTasks", "SmokeTest"}
+ADMIN_ONLY = {"CreateLibrary", "ListLibraries", "UpdateLibraryLimits", "ListTasks", "SmokeTest"}
 PUBLIC_FILES = (
     library_service_pb2,
     people_service_pb2,

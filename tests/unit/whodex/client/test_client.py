@@ -14,6 +14,7 @@ import whodex
 import whodex.v1
 from whodex.client import Client
 from whodex.client.service_config import PUBLIC_SERVICES
+from whodex.v1.library_pb2 import LibraryLimits
 from whodex.v1.person_pb2 import Person
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "RotateApiKey": lambda client: client.libraries.rotate_key(KEY),
     "SearchScenes": lambda client: list(client.search.scenes([PERSON])),
     "SmokeTest": lambda client: list(client.operations.smoke_test()),
+    "UpdateLibraryLimits": lambda client: client.libraries.update_limits(LIBRARY, LibraryLimits(people=3), ["people"]),
     "UpdatePerson": lambda client: client.people.update(Person(name=PERSON, display_name="Ada"), ["display_name"]),
     "UploadReferencePhoto": lambda client: client.people.upload_photo(PERSON, b"jpeg"),
     "UploadVideo": lambda client: client.videos.upload(b"mp4"),
