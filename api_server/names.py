@@ -17,6 +17,7 @@ SCENE = (*VIDEO, "scenes")
 APPEARANCE = (*VIDEO, "appearances")
 CONTENT = (*LIBRARY, "contents")
 ERASURE = (*LIBRARY, "erasures")
+UPLOAD = (*LIBRARY, "uploads")
 
 
 def name(collections: tuple[str, ...], *ids: UUID) -> str:

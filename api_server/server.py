@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import timedelta
 
 from sqlalchemy.exc import OperationalError
 
@@ -30,6 +31,7 @@ from api_server.search.query_faces import QueryFaces
 from api_server.search.scenes import SceneSearch
 from api_server.search.servicer import SearchServicer
 from api_server.settings import ServerSettings
+from api_server.uploads.servicer import UploadServicer
 from api_server.videos.servicer import VideoServicer
 from api_server.work.servicer import WorkServicer
 from whodex.runtime.call_limits import CallLimits
@@ -49,6 +51,7 @@ from whodex.v1.library_service_pb2_grpc import add_LibraryServiceServicer_to_ser
 from whodex.v1.operations_service_pb2_grpc import add_OperationsServiceServicer_to_server
 from whodex.v1.people_service_pb2_grpc import add_PeopleServiceServicer_to_server
 from whodex.v1.search_service_pb2_grpc import add_SearchServiceServicer_to_server
+from whodex.v1.upload_service_pb2_grpc import add_UploadServiceServicer_to_server
 from whodex.v1.video_service_pb2_grpc import add_VideoServiceServicer_to_server
 from whodex.v1.work_service_pb2_grpc import add_WorkServiceServicer_to_server
 
@@ -121,6 +124,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
     libraries = LibraryServicer(parts.database, settings.library_limits)
     people = PeopleServicer(parts.database, parts.store, parts.hub)
     videos = VideoServicer(parts.database, parts.store, parts.hub)
+    uploads = UploadServicer(parts.database, parts.store, expire=timedelta(seconds=settings.upload_expire_seconds))
     search = _search_servicer(parts)
     operations = OperationsServicer(
         parts.database.system,
@@ -161,6 +165,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
                 search,
                 [parts.database.check, parts.indexer.check, parts.analysis.check],
             ),
+            Service("whodex.v1.UploadService", add_UploadServiceServicer_to_server, uploads, stored),
             Service("whodex.v1.OperationsService", add_OperationsServiceServicer_to_server, operations, stored),
         ],
         authenticator,

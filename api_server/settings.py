@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import Annotated, Self
 
-from pydantic import PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from api_server.limits.limits import LimitSettings
 from whodex.runtime.settings import Address, RotatingSecret, Secret
@@ -27,6 +27,8 @@ class ServerSettings(MeshSettings, StoreSettings, LimitSettings):
     internal_token: RotatingSecret
     # Opens LibraryService and OperationsService.
     admin_key: RotatingSecret
+    # An upload that got no bytes for so long is deleted.
+    upload_expire_seconds: Annotated[int, Field(ge=60)] = 86_400
     # Sample media for the smoke test: a picture with one face, and an MP4 in which the same person appears.
     smoke_photo: Path | None = None
     smoke_video: Path | None = None

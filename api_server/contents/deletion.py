@@ -25,16 +25,17 @@ async def delete_contents(
     The work has the erasure for its resource: as long as there is any, the erasure is not complete.
     """
     query = delete(Content).where(Content.owner_id.in_(owner_ids)).returning(Content.key)
-    return await _delete_blobs(session, library_id, (await session.scalars(query)).all(), erasure_id)
+    return await delete_blobs(session, library_id, (await session.scalars(query)).all(), erasure_id)
 
 
 async def delete_library_contents(session: AsyncSession, library_id: UUID, erasure_id: UUID) -> int:
     """Deletes what belongs to a library, whose photos and videos are gone already; returns how many blobs."""
     query = delete(Content).where(Content.library_id == library_id).returning(Content.key)
-    return await _delete_blobs(session, library_id, (await session.scalars(query)).all(), erasure_id)
+    return await delete_blobs(session, library_id, (await session.scalars(query)).all(), erasure_id)
 
 
-async def _delete_blobs(session: AsyncSession, library_id: UUID, keys: Sequence[str], erasure_id: UUID) -> int:
+async def delete_blobs(session: AsyncSession, library_id: UUID, keys: Sequence[str], erasure_id: UUID) -> int:
+    """Orders the deletion of blobs that no row will name after this transaction; returns how many."""
     for first in range(0, len(keys), _KEYS_PER_ITEM):
         await work.enqueue(
             session,

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from whodex.runtime.partial import PARTIAL_PREFIX
+
 UPLOADS = "uploads"
+# What comes in over several calls, until it is whole.
+PARTIAL = PARTIAL_PREFIX.rstrip("/")
 # What workers write.
 WORK = "work"
 
@@ -16,6 +20,16 @@ WORK = "work"
 def upload_key(library_id: UUID, content_id: UUID) -> str:
     """Where the bytes of an upload are."""
     return f"{UPLOADS}/{library_id}/{content_id}"
+
+
+def partial_key(library_id: UUID, upload_id: UUID) -> str:
+    """Where the bytes of a resumable upload are until it is finished."""
+    return f"{PARTIAL}/{library_id}/{upload_id}"
+
+
+def unfinished_keys(library_id: UUID, upload_id: UUID) -> list[str]:
+    """Where the bytes of a resumable upload may be until it is finished: the second one while that is being done."""
+    return [partial_key(library_id, upload_id), upload_key(library_id, upload_id)]
 
 
 def output_prefix(library_id: UUID, owner_id: UUID, work_item_id: UUID, fencing_token: int) -> str:
@@ -37,4 +51,4 @@ def prefix_of_work_for(library_id: UUID, owner_id: UUID) -> str:
 
 def prefixes_of_library(library_id: UUID) -> list[str]:
     """Below them is everything of a library."""
-    return [f"{UPLOADS}/{library_id}", f"{WORK}/{library_id}"]
+    return [f"{folder}/{library_id}" for folder in (UPLOADS, PARTIAL, WORK)]

@@ -5,9 +5,7 @@ Whose rows a session sees is decided here, and nowhere else (docs/decisions/0007
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Coroutine, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 from uuid import UUID
@@ -18,6 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from api_server.access.caller import Caller
+from api_server.cancellation import to_the_end
 from api_server.database.rows import AnyRow
 from whodex.errors import UnavailableError
 from whodex.runtime.interceptors import caller
@@ -80,7 +79,7 @@ class Database:
         """
         async with self._begun("BEGIN") as session:
             yield session
-            await _to_the_end(session.commit())
+            await to_the_end(session.commit())
 
     @asynccontextmanager
     async def reads(self) -> AsyncIterator[AsyncSession]:
@@ -183,14 +182,6 @@ async def _show_library(connection: AsyncConnection, library_id: UUID) -> None:
     shown.pop("library_id", None)
     await connection.exec_driver_sql(f"SET whodex.library_id = '{library_id}'", execution_options=_AS_IT_IS)
     shown["library_id"] = library_id
-
-
-async def _to_the_end(operation: Coroutine[Any, Any, None]) -> None:
-    task = asyncio.create_task(operation)
-    while not task.done():
-        with contextlib.suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
 
 
 class _unavailable_when_silent:  # noqa: N801 - reads as the `with` statement that it is

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from google.protobuf.json_format import MessageToDict
-from sqlalchemy import func, insert, select
+from sqlalchemy import delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
-from api_server.contents.deletion import delete_contents, delete_library_contents
+from api_server.contents.deletion import delete_blobs, delete_contents, delete_library_contents
+from api_server.contents.keys import unfinished_keys
 from api_server.database.rows import AnyRow
-from api_server.database.schema import Erasure, ErasureKind
+from api_server.database.schema import Erasure, ErasureKind, Upload
 from api_server.erasures.counting import Contents
 from api_server.names import ERASURE, name, not_found
 from api_server.work import Cancelled
@@ -55,7 +56,11 @@ async def begin(  # noqa: PLR0913, PLR0917 - what a deletion knows
         blobs = await delete_library_contents(session, library_id, erasure_id)
     else:
         blobs = await delete_contents(session, library_id, contents.media_ids, erasure_id)
-    removed = RemovedCounts(blobs=blobs, work_items=cancelled.count)
+    unfinished = [key for upload_id in contents.upload_ids for key in unfinished_keys(library_id, upload_id)]
+    await delete_blobs(session, library_id, unfinished, erasure_id)
+    # Of finished ones the row is what is left: it names the file.
+    await session.execute(delete(Upload).where(Upload.resource_id.in_(contents.media_ids)))
+    removed = RemovedCounts(blobs=blobs + len(contents.upload_ids), work_items=cancelled.count)
     removed.MergeFrom(contents.counts)
     await session.execute(
         insert(Erasure).values(

@@ -18,13 +18,14 @@ from api_server.database.schema import (
     Person,
     ReferencePhoto,
     StagedPart,
+    Upload,
     Video,
     WorkItem,
 )
 
 # The small ones first: what is rewritten cannot be used meanwhile.
-_OF_PEOPLE: tuple[type[Base], ...] = (WorkItem, Person, ReferencePhoto)
-_OF_VIDEOS: tuple[type[Base], ...] = (WorkItem, StagedPart, Video, Appearance)
+_OF_PEOPLE: tuple[type[Base], ...] = (WorkItem, Upload, Person, ReferencePhoto)
+_OF_VIDEOS: tuple[type[Base], ...] = (WorkItem, StagedPart, Upload, Video, Appearance)
 _PERSONAL: Mapping[ErasureKind, tuple[type[Base], ...]] = {
     ErasureKind.PHOTO: (*_OF_PEOPLE, EmbeddingChange),
     ErasureKind.PERSON: (*_OF_PEOPLE, EmbeddingChange),

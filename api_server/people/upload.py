@@ -19,7 +19,8 @@ from api_server.idempotency import request_uuid, reused
 from api_server.limits.usage import require_within_limits
 from api_server.names import PERSON, PHOTO, name, not_found
 from api_server.people import photos
-from api_server.uploads.blobs import discarded_on_refusal
+from api_server.uploads.admission import admit
+from api_server.uploads.blobs import StoredFile, discarded_on_refusal
 from api_server.uploads.body import UploadBody, UploadMessage
 from api_server.uploads.signatures import image_media_type
 from whodex.errors import AlreadyExistsError
@@ -76,9 +77,10 @@ class PhotoUploader:
 
         Raises:
             NotFoundError: there is no such person.
-            InvalidArgumentError: the stream is no whole picture; see `UploadBody`.
+            InvalidArgumentError: the stream is no whole picture; see `admit` and `UploadBody`.
             AlreadyExistsError: REQUEST_ID_REUSED, the request_id stands for another picture.
         """
+        admit(self._store, metadata.size_bytes, MAX_PHOTO_BYTES)
         earlier = await self._find_earlier(person, metadata)
         body = UploadBody(
             requests,
@@ -86,17 +88,20 @@ class PhotoUploader:
             max_bytes=MAX_PHOTO_BYTES,
             media_type_of=image_media_type,
         )
-        data = b"".join([chunk async for chunk in body])
         if earlier is not None:
-            return await self._same(person, metadata, body, earlier)
-        try:
-            return await self._store_new(person, metadata, body, data)
-        except AlreadyExistsError:
-            # Another call with the same request_id was faster.
-            earlier = await self._find_earlier(person, metadata)
-            if earlier is None:
-                raise
-            return await self._same(person, metadata, body, earlier)
+            return await self._same(person, metadata, await body.drain(), earlier)
+        return await self._store_new(person, metadata, body)
+
+    async def repeated(self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, sha256: bytes) -> AnyRow:
+        """Returns the photo that this request_id made before.
+
+        Raises:
+            AlreadyExistsError: REQUEST_ID_REUSED, of another picture.
+        """
+        earlier = await self._find_earlier(person, metadata)
+        if earlier is None:
+            raise reused(request_uuid(metadata.request_id))
+        return await self._same(person, metadata, sha256, earlier)
 
     async def _find_earlier(self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata) -> AnyRow | None:
         """Makes sure that the person is there; returns the photo that the request_id made before, if any."""
@@ -112,33 +117,38 @@ class PhotoUploader:
         return None if row.id is None else row
 
     async def _same(
-        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody, earlier: AnyRow
+        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, sha256: bytes, earlier: AnyRow
     ) -> AnyRow:
-        if (earlier.content_sha256, earlier.requested_box) != (body.sha256, _box(metadata)):
+        if (earlier.content_sha256, earlier.requested_box) != (sha256, _box(metadata)):
             raise reused(request_uuid(metadata.request_id))
         async with self._database.reads() as session:
             return await photos.get(session, *person, earlier.id)
 
-    async def _store_new(
-        self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody, data: bytes
-    ) -> AnyRow:
-        content_id = uuid7()
+    async def _store_new(self, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, body: UploadBody) -> AnyRow:
+        content_id, sha256 = uuid7(), b""
         key = upload_key(person[0], content_id)
-        async with discarded_on_refusal(self._store, key):
-            await self._store.put(key, data)
-            async with self._database.transaction() as session:
-                return await _insert(session, person, metadata, body, content_id)
+        try:
+            async with discarded_on_refusal(self._store, key):
+                sha256 = await self._store.put_stream(key, body)
+                file = StoredFile(content_id, key, body.media_type, body.size_bytes, sha256)
+                async with self._database.transaction() as session:
+                    return await insert(session, person, metadata, file)
+        except AlreadyExistsError:
+            # Another call with the same request_id was faster.
+            return await self.repeated(person, metadata, sha256)
 
 
-async def _insert(
-    session: AsyncSession,
-    person: tuple[UUID, UUID],
-    metadata: ReferencePhotoMetadata,
-    body: UploadBody,
-    content_id: UUID,
+async def insert(
+    session: AsyncSession, person: tuple[UUID, UUID], metadata: ReferencePhotoMetadata, file: StoredFile
 ) -> AnyRow:
+    """Makes the photo of a stored file, and orders its analysis.
+
+    Raises:
+        NotFoundError: the person was deleted while the bytes came in.
+        AlreadyExistsError: the request_id has made a photo already.
+    """
     library_id, person_id = person
-    photo_id, key, box = uuid7(), upload_key(library_id, content_id), _box(metadata)
+    photo_id, box = uuid7(), _box(metadata)
     values = {
         "id": photo_id,
         "person_id": person_id,
@@ -147,22 +157,22 @@ async def _insert(
         "request_id": request_uuid(metadata.request_id),
         "box": box,
         "confirm": metadata.confirm_same_person,
-        "sha256": body.sha256,
-        "content_id": content_id,
-        "key": key,
-        "media_type": body.media_type,
-        "size_bytes": body.size_bytes,
+        "sha256": file.sha256,
+        "content_id": file.content_id,
+        "key": file.key,
+        "media_type": file.media_type,
+        "size_bytes": file.size_bytes,
     }
     try:
         row = (await session.execute(_INSERT, values)).one_or_none()
-    except IntegrityError as error:  # the person was deleted while the bytes came in
+    except IntegrityError as error:
         raise not_found(name(PERSON, library_id, person_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
     await require_within_limits(session, library_id)
     await work.enqueue(
         session,
-        photos.analysis_payload(name(PHOTO, library_id, person_id, photo_id), key, box),
+        photos.analysis_payload(name(PHOTO, library_id, person_id, photo_id), file.key, box),
         library_id=library_id,
         resource_id=photo_id,
         correlation_id=current_correlation_id(),

@@ -4,9 +4,29 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from uuid import UUID
 
 from whodex.errors import UnavailableError
 from whodex.runtime.store import ObjectStore
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """A file whose bytes are durable.
+
+    Attributes:
+        content_id: of the content that it becomes.
+        key: where they are.
+        media_type: by its signature.
+        sha256: of its bytes.
+    """
+
+    content_id: UUID
+    key: str
+    media_type: str
+    size_bytes: int
+    sha256: bytes
 
 
 @contextlib.asynccontextmanager

@@ -1,4 +1,4 @@
-"""The bytes of a client-streamed upload, checked while they pass: order, size, signature, digest."""
+"""The bytes of a client-streamed upload, checked while they pass: order, size, signature."""
 
 from __future__ import annotations
 
@@ -52,19 +52,11 @@ class UploadBody:
         self._announced_bytes = announced_bytes
         self._max_bytes = max_bytes
         self._media_type_of = media_type_of
-        self._digest = hashlib.sha256()
         self.size_bytes = 0
         self.media_type = ""
 
-    @property
-    def sha256(self) -> bytes:
-        """The digest of what has passed."""
-        return self._digest.digest()
-
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yields the chunks."""
-        if self._announced_bytes > self._max_bytes:
-            raise _too_large(self._max_bytes)
         head = b""
         async for chunk in self._counted_chunks():
             if self.media_type:
@@ -79,20 +71,23 @@ class UploadBody:
             self.media_type = self._media_type_of(head)
             yield head
 
-    async def drain(self) -> None:
-        """Reads and checks the rest without keeping it."""
-        async for _ in self:
-            pass
+    async def drain(self) -> bytes:
+        """Reads and checks the rest without keeping it; returns its SHA-256."""
+        digest = hashlib.sha256()
+        async for chunk in self:
+            await asyncio.to_thread(digest.update, chunk)
+        return digest.digest()
 
     async def _counted_chunks(self) -> AsyncIterator[bytes]:
         async for request in self._requests:
             if not request.HasField("chunk"):
                 raise upload_incomplete("a second metadata message came; send it once, first")
-            self.size_bytes += len(request.chunk)
+            # Once: each time that protobuf is asked it makes a copy.
+            chunk = request.chunk
+            self.size_bytes += len(chunk)
             if self.size_bytes > self._max_bytes:
-                raise _too_large(self._max_bytes)
-            self._digest.update(request.chunk)
-            yield request.chunk
+                raise upload_too_large(self._max_bytes)
+            yield chunk
         # A stream that its client cancelled ends like a complete one; the cancellation itself comes just after.
         await asyncio.sleep(_CANCELLATION_SECONDS)
 
@@ -100,7 +95,7 @@ class UploadBody:
         if self._announced_bytes not in (0, self.size_bytes):
             raise upload_incomplete(f"{self.size_bytes} bytes came, but {self._announced_bytes} were announced")
         if self.size_bytes == 0:
-            raise _invalid("The upload holds no bytes. Is the file empty?", error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY)
+            raise upload_empty()
 
 
 def upload_incomplete(problem: str) -> InvalidArgumentError:
@@ -108,7 +103,13 @@ def upload_incomplete(problem: str) -> InvalidArgumentError:
     return _invalid(f"The upload is not complete: {problem}.", error_reason_pb2.ERROR_REASON_UPLOAD_INCOMPLETE)
 
 
-def _too_large(max_bytes: int) -> InvalidArgumentError:
+def upload_empty() -> InvalidArgumentError:
+    """There is not one byte."""
+    return _invalid("The upload holds no bytes. Is the file empty?", error_reason_pb2.ERROR_REASON_UPLOAD_EMPTY)
+
+
+def upload_too_large(max_bytes: int) -> InvalidArgumentError:
+    """There are more bytes than an upload may have."""
     return _invalid(
         f"The upload is larger than the limit of {max_bytes} bytes ({max_bytes >> 20} MiB).",
         error_reason_pb2.ERROR_REASON_UPLOAD_TOO_LARGE,

@@ -19,7 +19,8 @@ from api_server.database.schema import Library, Video
 from api_server.idempotency import request_uuid, reused
 from api_server.limits.usage import require_within_limits
 from api_server.names import LIBRARY, VIDEO, name, not_found
-from api_server.uploads.blobs import discarded_on_refusal
+from api_server.uploads.admission import admit
+from api_server.uploads.blobs import StoredFile, discarded_on_refusal
 from api_server.uploads.body import UploadBody, UploadMessage
 from api_server.uploads.signatures import video_media_type
 from api_server.videos import videos
@@ -69,9 +70,10 @@ class VideoUploader:
 
         Raises:
             NotFoundError: there is no such library.
-            InvalidArgumentError: the stream is no whole MP4 file; see `UploadBody`.
+            InvalidArgumentError: the stream is no whole MP4 file; see `admit` and `UploadBody`.
             AlreadyExistsError: REQUEST_ID_REUSED, the request_id stands for another file.
         """
+        admit(self._store, metadata.size_bytes, MAX_VIDEO_BYTES)
         earlier = await self._find_earlier(library_id, metadata)
         body = UploadBody(
             requests,
@@ -80,16 +82,19 @@ class VideoUploader:
             media_type_of=video_media_type,
         )
         if earlier is not None:
-            await body.drain()
-            return await self._same(library_id, metadata, body, earlier)
-        try:
-            return await self._store_new(library_id, metadata, body)
-        except AlreadyExistsError:
-            # Another call with the same request_id was faster.
-            earlier = await self._find_earlier(library_id, metadata)
-            if earlier is None:
-                raise
-            return await self._same(library_id, metadata, body, earlier)
+            return await self._same(library_id, metadata, await body.drain(), earlier)
+        return await self._store_new(library_id, metadata, body)
+
+    async def repeated(self, library_id: UUID, metadata: VideoMetadata, sha256: bytes) -> AnyRow:
+        """Returns the video that this request_id made before.
+
+        Raises:
+            AlreadyExistsError: REQUEST_ID_REUSED, of another file.
+        """
+        earlier = await self._find_earlier(library_id, metadata)
+        if earlier is None:
+            raise reused(request_uuid(metadata.request_id))
+        return await self._same(library_id, metadata, sha256, earlier)
 
     async def _find_earlier(self, library_id: UUID, metadata: VideoMetadata) -> AnyRow | None:
         """Makes sure that the library is there; returns the video that the request_id made before, if any."""
@@ -99,45 +104,54 @@ class VideoUploader:
             raise not_found(name(LIBRARY, library_id))
         return None if row.id is None else row
 
-    async def _same(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody, earlier: AnyRow) -> AnyRow:
-        if earlier.content_sha256 != body.sha256:
+    async def _same(self, library_id: UUID, metadata: VideoMetadata, sha256: bytes, earlier: AnyRow) -> AnyRow:
+        if earlier.content_sha256 != sha256:
             raise reused(request_uuid(metadata.request_id))
         async with self._database.reads() as session:
             return await videos.get(session, library_id, earlier.id)
 
     async def _store_new(self, library_id: UUID, metadata: VideoMetadata, body: UploadBody) -> AnyRow:
-        content_id = uuid7()
+        content_id, sha256 = uuid7(), b""
         key = upload_key(library_id, content_id)
-        async with discarded_on_refusal(self._store, key):
-            await self._store.put_stream(key, body)
-            async with self._database.transaction() as session:
-                return await _insert(session, library_id, metadata, body, content_id)
+        try:
+            async with discarded_on_refusal(self._store, key):
+                sha256 = await self._store.put_stream(key, body)
+                file = StoredFile(content_id, key, body.media_type, body.size_bytes, sha256)
+                async with self._database.transaction() as session:
+                    return await insert(session, library_id, metadata, file)
+        except AlreadyExistsError:
+            # Another call with the same request_id was faster.
+            return await self.repeated(library_id, metadata, sha256)
 
 
-async def _insert(
-    session: AsyncSession, library_id: UUID, metadata: VideoMetadata, body: UploadBody, content_id: UUID
-) -> AnyRow:
-    video_id, key = uuid7(), upload_key(library_id, content_id)
+async def insert(session: AsyncSession, library_id: UUID, metadata: VideoMetadata, file: StoredFile) -> AnyRow:
+    """Makes the video of a stored file, and orders its processing.
+
+    Raises:
+        NotFoundError: the library was deleted while the bytes came in.
+        AlreadyExistsError: the request_id has made a video already.
+    """
+    video_id = uuid7()
     values = {
         "id": video_id,
         "library_id": library_id,
         "display_name": metadata.display_name or metadata.file_name[:200] or "Video",
         "file_name": metadata.file_name,
         "request_id": request_uuid(metadata.request_id),
-        "sha256": body.sha256,
-        "content_id": content_id,
-        "key": key,
-        "media_type": body.media_type,
-        "size_bytes": body.size_bytes,
+        "sha256": file.sha256,
+        "content_id": file.content_id,
+        "key": file.key,
+        "media_type": file.media_type,
+        "size_bytes": file.size_bytes,
     }
     try:
         row = (await session.execute(_INSERT, values)).one_or_none()
-    except IntegrityError as error:  # the library was deleted while the bytes came in
+    except IntegrityError as error:
         raise not_found(name(LIBRARY, library_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
     await require_within_limits(session, library_id)
-    payload: Message = tasks_pb2.ProcessVideoPayload(video=name(VIDEO, library_id, video_id), content_key=key)
+    payload: Message = tasks_pb2.ProcessVideoPayload(video=name(VIDEO, library_id, video_id), content_key=file.key)
     await work.enqueue(
         session,
         payload,

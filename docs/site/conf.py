@@ -57,6 +57,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "client",
         "enrolment",
         "pictures",
+        "uploads",
         "troubleshooting",
     ),
     "Run": (

@@ -23,7 +23,7 @@ from whodex.cli.output import (
 )
 from whodex.cli.resources import find_person, photo_name
 from whodex.cli.session import connect
-from whodex.cli.transfers import retried, upload_progress, wait_progress
+from whodex.cli.transfers import upload_file, wait_progress
 from whodex.client import Client
 from whodex.errors import InvalidArgumentError
 from whodex.v1.geometry_pb2 import Box
@@ -204,17 +204,13 @@ def _upload(
 ) -> ReferencePhoto | None:
     """None when the server refuses this file: the others are uploaded all the same."""
     try:
-        with upload_progress(file.name) as progress:
-            return retried(
-                lambda request_id: client.people.upload_photo(
-                    person,
-                    file,
-                    face_box=face_box,
-                    confirm_same_person=confirm_same_person,
-                    request_id=request_id,
-                    progress=progress,
-                )
-            )
+        return upload_file(
+            f"{person} {face_box} {confirm_same_person}",
+            file,
+            lambda options: client.people.upload_photo(
+                person, file, face_box=face_box, confirm_same_person=confirm_same_person, **options
+            ),
+        )
     except InvalidArgumentError as error:
         print_error(f"{file}: {error.message}", error.reason_name)
         return None

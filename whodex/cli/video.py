@@ -22,7 +22,7 @@ from whodex.cli.output import (
 )
 from whodex.cli.resources import video_name
 from whodex.cli.session import connect
-from whodex.cli.transfers import retried, upload_progress, wait_progress
+from whodex.cli.transfers import upload_file, wait_progress
 from whodex.client import Client
 from whodex.errors import InvalidArgumentError
 from whodex.v1.video_pb2 import Appearance, Scene, Video
@@ -115,8 +115,7 @@ def delete(
 def _upload(client: Client, file: Path) -> Video | None:
     """None when the server refuses this file: the others are uploaded all the same."""
     try:
-        with upload_progress(file.name) as progress:
-            return retried(lambda request_id: client.videos.upload(file, request_id=request_id, progress=progress))
+        return upload_file(client.library, file, lambda options: client.videos.upload(file, **options))
     except InvalidArgumentError as error:
         print_error(f"{file}: {error.message}", error.reason_name)
         return None

@@ -13,6 +13,7 @@ from whodex.client.libraries import Libraries
 from whodex.client.operations import Operations
 from whodex.client.people import People
 from whodex.client.search import Search
+from whodex.client.uploads import Uploads
 from whodex.client.videos import Videos
 
 DEFAULT_TIMEOUT_SECONDS = 30.0
@@ -37,6 +38,7 @@ class Client:
         configuration: what was found.
         people: people and their reference photos.
         videos: videos, scenes and appearances.
+        uploads: uploads that were cut off.
         search: in which scenes somebody appears, and who is in a picture.
         contents: downloads.
         libraries: libraries and their keys.
@@ -72,6 +74,7 @@ class Client:
         operator = self._connect(self.configuration.admin_key or self.configuration.api_key, timeout_seconds)
         self.people = People(self._tenant)
         self.videos = Videos(self._tenant)
+        self.uploads = Uploads(self._tenant)
         self.search = Search(self._tenant)
         self.contents = Contents(self._tenant)
         self.libraries = Libraries(operator)

@@ -58,7 +58,7 @@ class Connection:
         self.channel = channel
         self._key = key
         self._library = library
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
 
     @property
     def library(self) -> str:
@@ -79,7 +79,7 @@ class Connection:
             WhodexError: the server refused or did not answer in time.
             ConfigurationError: there is no key to call with.
         """
-        patience = Patience(timeout_seconds or self._timeout_seconds)
+        patience = Patience(timeout_seconds or self.timeout_seconds)
         while True:
             try:
                 return method(request, timeout=patience.remaining_seconds(), metadata=self._metadata())
@@ -98,7 +98,7 @@ class Connection:
             WhodexError: the stream ended with an error, or its deadline passed.
             ConfigurationError: there is no key to call with.
         """
-        patience = Patience(timeout_seconds or self._timeout_seconds)
+        patience = Patience(timeout_seconds or self.timeout_seconds)
         while True:
             responses = method(request, timeout=patience.remaining_seconds(), metadata=self._metadata())
             try:
@@ -130,7 +130,7 @@ class Connection:
             ConfigurationError: there is no key to call with.
         """
         source = _Source(requests)
-        timeout_seconds = self._timeout_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
+        timeout_seconds = self.timeout_seconds + size_bytes / SLOWEST_BYTES_PER_SECOND
         future = method.future(source, timeout=timeout_seconds, metadata=self._metadata())
         try:
             return future.result()

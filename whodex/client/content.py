@@ -5,7 +5,7 @@ from collections.abc import Generator
 from pathlib import Path
 
 from whodex.client.connection import Connection
-from whodex.client.uploads import Progress
+from whodex.client.sources import Progress
 from whodex.v1.content_service_pb2 import DownloadContentRequest, DownloadContentResponse
 from whodex.v1.content_service_pb2_grpc import ContentServiceStub
 

@@ -6,7 +6,8 @@ from google.protobuf.field_mask_pb2 import FieldMask
 
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
-from whodex.client.uploads import Progress, Source, Upload, open_source
+from whodex.client.sources import Progress, Source, open_source
+from whodex.client.uploads import RESUMABLE_BYTES, OnResume, Uploads
 from whodex.client.waiting import wait_until
 from whodex.errors import NotFoundError
 from whodex.v1 import error_reason_pb2
@@ -32,6 +33,7 @@ from whodex.v1.people_service_pb2 import (
 )
 from whodex.v1.people_service_pb2_grpc import PeopleServiceStub
 from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.upload_service_pb2 import StartUploadRequest
 
 SETTLED_PHOTO_STATES = (ReferencePhoto.STATE_READY, ReferencePhoto.STATE_FAILED)
 WAIT_SECONDS = 300.0
@@ -46,6 +48,7 @@ class People:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stub = PeopleServiceStub(connection.channel)
+        self._uploads = Uploads(connection)
 
     def create(self, display_name: str, *, description: str = "", request_id: str = "") -> Person:
         """Creates a person without photos.
@@ -105,6 +108,7 @@ class People:
         confirm_same_person: bool = False,
         request_id: str = "",
         progress: Progress | None = None,
+        on_resume: OnResume | None = None,
     ) -> ReferencePhoto:
         """Stores a photo, which a worker then makes READY or FAILED; `wait_for_photo` tells which.
 
@@ -116,21 +120,26 @@ class People:
             confirm_same_person: the photo shows the person, even if it does not look like their other photos.
             request_id: a UUID; calling again with the same one returns the same photo, so that a retry is safe.
             progress: called with the bytes sent and the bytes in all, from another thread.
+            on_resume: called with the upload as it stands, each time that a file of 16 MiB or more goes on where it was
+                cut off: after an interruption, or when a call before with the same request_id has failed.
 
         Raises:
             OSError: the file cannot be read.
         """
-        with open_source(source, file_name) as upload:
+        with open_source(source, file_name) as opened:
             metadata = ReferencePhotoMetadata(
                 parent=person,
-                file_name=upload.file_name,
-                size_bytes=upload.size_bytes,
+                file_name=opened.file_name,
+                size_bytes=opened.size_bytes,
                 face_box=face_box,
                 confirm_same_person=confirm_same_person,
                 request_id=request_id,
             )
-            requests = _upload_requests(metadata, upload, progress)
-            return self._connection.upload(self._stub.UploadReferencePhoto, requests, upload.size_bytes).photo
+            if opened.size_bytes >= RESUMABLE_BYTES:
+                request = StartUploadRequest(reference_photo=metadata)
+                return self._uploads.upload(request, opened, progress=progress, on_resume=on_resume).reference_photo
+            requests = _upload_requests(metadata, opened.chunks(progress))
+            return self._connection.upload(self._stub.UploadReferencePhoto, requests, opened.size_bytes).photo
 
     def get_photo(self, name: str) -> ReferencePhoto:
         """Returns `libraries/{library}/people/{person}/photos/{photo}`."""
@@ -199,10 +208,10 @@ class People:
 
 
 def _upload_requests(
-    metadata: ReferencePhotoMetadata, upload: Upload, progress: Progress | None
+    metadata: ReferencePhotoMetadata, chunks: Iterator[bytes]
 ) -> Iterator[UploadReferencePhotoRequest]:
     yield UploadReferencePhotoRequest(metadata=metadata)
-    for chunk in upload.chunks(progress):
+    for chunk in chunks:
         yield UploadReferencePhotoRequest(chunk=chunk)
 
 

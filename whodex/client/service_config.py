@@ -14,6 +14,7 @@ from whodex.v1 import (
     operations_service_pb2,
     people_service_pb2,
     search_service_pb2,
+    upload_service_pb2,
     video_service_pb2,
 )
 
@@ -25,6 +26,7 @@ PUBLIC_SERVICES: tuple[ServiceDescriptor, ...] = (
     operations_service_pb2.DESCRIPTOR.services_by_name["OperationsService"],
     people_service_pb2.DESCRIPTOR.services_by_name["PeopleService"],
     search_service_pb2.DESCRIPTOR.services_by_name["SearchService"],
+    upload_service_pb2.DESCRIPTOR.services_by_name["UploadService"],
     video_service_pb2.DESCRIPTOR.services_by_name["VideoService"],
 )
 

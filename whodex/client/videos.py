@@ -4,8 +4,10 @@ from collections.abc import Callable, Generator, Iterator
 
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
-from whodex.client.uploads import Progress, Source, Upload, open_source
+from whodex.client.sources import Progress, Source, open_source
+from whodex.client.uploads import RESUMABLE_BYTES, OnResume, Uploads
 from whodex.client.waiting import wait_until
+from whodex.v1.upload_service_pb2 import StartUploadRequest
 from whodex.v1.video_pb2 import Appearance, Scene, Video
 from whodex.v1.video_service_pb2 import (
     DeleteVideoRequest,
@@ -37,8 +39,9 @@ class Videos:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._stub = VideoServiceStub(connection.channel)
+        self._uploads = Uploads(connection)
 
-    def upload(
+    def upload(  # noqa: PLR0913 - all but the first by keyword, and each with a default
         self,
         source: Source,
         *,
@@ -46,6 +49,7 @@ class Videos:
         file_name: str | None = None,
         request_id: str = "",
         progress: Progress | None = None,
+        on_resume: OnResume | None = None,
     ) -> Video:
         """Stores a video, which a worker then makes READY or FAILED; `wait_for_video` tells which.
 
@@ -55,20 +59,25 @@ class Videos:
             file_name: for people; None: the path's own.
             request_id: a UUID; calling again with the same one returns the same video, so that a retry is safe.
             progress: called with the bytes sent and the bytes in all, from another thread.
+            on_resume: called with the upload as it stands, each time that a file of 16 MiB or more goes on where it was
+                cut off: after an interruption, or when a call before with the same request_id has failed.
 
         Raises:
             OSError: the file cannot be read.
         """
-        with open_source(source, file_name) as upload:
+        with open_source(source, file_name) as opened:
             metadata = VideoMetadata(
                 parent=self._connection.library,
                 display_name=display_name,
-                file_name=upload.file_name,
-                size_bytes=upload.size_bytes,
+                file_name=opened.file_name,
+                size_bytes=opened.size_bytes,
                 request_id=request_id,
             )
-            requests = _upload_requests(metadata, upload, progress)
-            return self._connection.upload(self._stub.UploadVideo, requests, upload.size_bytes).video
+            if opened.size_bytes >= RESUMABLE_BYTES:
+                request = StartUploadRequest(video=metadata)
+                return self._uploads.upload(request, opened, progress=progress, on_resume=on_resume).video
+            requests = _upload_requests(metadata, opened.chunks(progress))
+            return self._connection.upload(self._stub.UploadVideo, requests, opened.size_bytes).video
 
     def get(self, name: str) -> Video:
         """Returns `libraries/{library}/videos/{video}`."""
@@ -134,9 +143,7 @@ class Videos:
         )
 
 
-def _upload_requests(
-    metadata: VideoMetadata, upload: Upload, progress: Progress | None
-) -> Iterator[UploadVideoRequest]:
+def _upload_requests(metadata: VideoMetadata, chunks: Iterator[bytes]) -> Iterator[UploadVideoRequest]:
     yield UploadVideoRequest(metadata=metadata)
-    for chunk in upload.chunks(progress):
+    for chunk in chunks:
         yield UploadVideoRequest(chunk=chunk)

@@ -295,7 +295,7 @@ async def _next(messages: AsyncIterator[Message], idle_seconds: float) -> Messag
         if not idle.expired():
             raise
         raise DeadlineExceededError(
-            f"No further message came for {idle_seconds:g} s, so the call was ended. Nothing of it was kept.",
+            f"No further message came for {idle_seconds:g} s, so the call was ended.",
             reason=error_reason_pb2.ERROR_REASON_STREAM_IDLE,
         ) from error
 

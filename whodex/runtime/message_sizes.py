@@ -37,7 +37,7 @@ def _field_bytes(field: FieldDescriptor, seen: frozenset[str]) -> int | None:
         size = _payload_bytes(field.message_type, seen)
     elif field.type == FieldDescriptor.TYPE_BYTES:
         rules = field.GetOptions().Extensions[validate_pb2.field]  # type: ignore[attr-defined] # generated without types
-        size = rules.bytes.max_len or None
+        size = rules.bytes.max_len or rules.bytes.len or None
     else:
         return 0
     return None if field.is_repeated and size != 0 else size

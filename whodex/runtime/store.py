@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
 import shutil
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
@@ -10,19 +12,29 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
+from uuid import uuid4
 
 import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store, from_url
 
-from whodex.errors import UnavailableError
-from whodex.v1 import error_reason_pb2
+from whodex.errors import WhodexError
+from whodex.runtime.partial import (
+    PART_BYTES,
+    PARTIAL_PREFIX,
+    Appender,
+    Digest,
+    LocalPartial,
+    PartialObject,
+    RemotePartial,
+    fsync,
+    read_parts,
+    storage_error,
+)
 
 if TYPE_CHECKING:
     from obstore.store import S3Config  # it exists for type checkers alone
 
-# The smallest part that S3 takes in a multipart upload.
-_PART_BYTES = 5 * 1024 * 1024
 _DELETES_AT_ONCE = 32
 
 
@@ -38,8 +50,8 @@ class StoredObject:
 class ObjectStore:
     """Bytes under keys. A key is visible only once all of its bytes are durable.
 
-    Every method raises `FileNotFoundError` for a key that is not there, as obstore does, and `UnavailableError`
-    (STORAGE_UNAVAILABLE) when the store does not answer.
+    Every method raises `FileNotFoundError` for a key that is not there, as obstore does, `UnavailableError`
+    (STORAGE_UNAVAILABLE) when the store does not answer, and `ResourceExhaustedError` (STORAGE_FULL) when it is full.
     """
 
     def __init__(self, store: obstore.store.ObjectStore) -> None:
@@ -63,30 +75,125 @@ class ObjectStore:
 
     async def put(self, key: str, data: bytes) -> None:
         """Stores `data`; returns when it is durable."""
-        await self._put(key, data)
-
-    async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> None:
-        """Stores what the iterator yields, in constant memory. An exception of the iterator leaves nothing behind."""
-        await self._put(key, aiter(chunks))
-
-    async def _put(self, key: str, source: bytes | AsyncIterator[bytes]) -> None:
+        if self._root is not None:
+            await asyncio.to_thread(self._put_locally, key, data)
+            return
         try:
-            await obstore.put_async(self._store, key, source, chunk_size=_PART_BYTES, max_concurrency=2)
+            await obstore.put_async(self._store, key, data, chunk_size=PART_BYTES)
         except BaseError as error:
-            raise _unavailable(error) from error
-        path = self.local_path(key)
-        if path is not None:
-            await asyncio.to_thread(self._make_durable, path)
+            raise storage_error(error) from error
 
-    def _make_durable(self, path: Path) -> None:
-        # The bytes first, then the name, then the name of each directory that may have been made for it.
-        _fsync(path)
-        _fsync(path.parent)
+    async def put_stream(self, key: str, chunks: AsyncIterable[bytes]) -> bytes:
+        """Stores what the iterator yields, in constant memory; an exception of the iterator leaves nothing behind.
+
+        Returns:
+            The SHA-256 of it.
+        """
+        digest = hashlib.sha256()
+        if self._root is None:
+            await self._put_remotely(key, _hashed(chunks, digest))
+        else:
+            await self._stream_locally(key, chunks, digest)
+        return digest.digest()
+
+    async def _put_remotely(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        try:
+            await obstore.put_async(self._store, key, chunks, chunk_size=PART_BYTES, max_concurrency=2)
+        except BaseError as error:
+            raise storage_error(error) from error
+
+    async def _stream_locally(self, key: str, chunks: AsyncIterable[bytes], digest: Digest) -> None:
+        temporary = _half_written(key)
+        partial = LocalPartial(self._path(temporary), 0, digest)
+        appender = Appender(partial)
+        try:
+            async for chunk in chunks:
+                await appender.add(chunk)
+            await appender.flush()
+            await partial.sync()
+            await asyncio.to_thread(self._rename, temporary, key)
+        except BaseException:
+            with contextlib.suppress(WhodexError):
+                await appender.settle()
+            self._path(temporary).unlink(missing_ok=True)
+            raise
+        finally:
+            await partial.aclose()
+
+    def _put_locally(self, key: str, data: bytes) -> None:
+        temporary = _half_written(key)
+        path = self._path(temporary)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+            fsync(path)
+            self._rename(temporary, key)
+        except OSError as error:
+            path.unlink(missing_ok=True)
+            raise storage_error(error) from error
+
+    def _rename(self, source: str, key: str) -> None:
+        """Gives durable bytes their name, and makes it durable with each directory that was made for it."""
+        path = self._path(key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._path(source).rename(path)
+        fsync(path.parent)
         for directory in path.parents:
             if directory == self._root or directory in self._durable_directories:
                 return
-            _fsync(directory.parent)
+            fsync(directory.parent)
             self._durable_directories.add(directory)
+
+    def open_partial(self, key: str, *, offset: int, writer: int, digest: Digest) -> PartialObject:
+        """Opens a partial object to append to.
+
+        Args:
+            key: below `PARTIAL_PREFIX`.
+            offset: where to go on; 0 makes a new one. Bytes of an earlier writer from here on are dropped.
+            writer: grows from each writer of the object to the next.
+            digest: is fed what is appended.
+        """
+        if self._root is not None:
+            return LocalPartial(self._path(key), offset, digest)
+        return RemotePartial(self._store, key, offset, writer, digest)
+
+    async def publish(self, partial_key: str, key: str, size_bytes: int) -> None:
+        """Makes an object of a partial one whose bytes are durable. A second time it changes nothing.
+
+        Locally the file gets another name. On S3 the parts are read and written once more, in constant memory; they
+        stay until `delete`.
+
+        Args:
+            partial_key: below `PARTIAL_PREFIX`.
+            key: of the object.
+            size_bytes: how many bytes there are; those of a broken writer behind them are left out.
+
+        Raises:
+            FileNotFoundError: the bytes are gone.
+        """
+        if self._root is not None:
+            await asyncio.to_thread(self._publish_locally, partial_key, key, size_bytes)
+        elif not await self._is_stored(key, size_bytes):
+            await self._put_remotely(key, read_parts(self._store, partial_key, size_bytes))
+
+    def _publish_locally(self, partial_key: str, key: str, size_bytes: int) -> None:
+        partial, path = self._path(partial_key), self._path(key)
+        if not partial.exists() and path.exists():
+            return
+        try:
+            if partial.stat().st_size > size_bytes:
+                os.truncate(partial, size_bytes)
+            self._rename(partial_key, key)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise storage_error(error) from error
+
+    async def _is_stored(self, key: str, size_bytes: int) -> bool:
+        try:
+            return await self.size_bytes(key) == size_bytes
+        except FileNotFoundError:
+            return False
 
     async def get(self, key: str) -> bytes:
         """Returns all bytes of a key."""
@@ -94,34 +201,40 @@ class ObjectStore:
             result = await obstore.get_async(self._store, key)
             return bytes(await result.bytes_async())
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
 
     async def get_range(self, key: str, start: int, length: int) -> bytes:
         """Returns `length` bytes from `start` on; fewer at the end of the object."""
         try:
             return bytes(await obstore.get_range_async(self._store, key, start=start, length=length))
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
 
     async def size_bytes(self, key: str) -> int:
         """Returns the size of an object."""
         try:
             return int((await obstore.head_async(self._store, key))["size"])
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
 
     async def delete(self, keys: Sequence[str]) -> None:
-        """Deletes the keys, some at a time; those that are gone already are no error."""
+        """Deletes the keys, some at a time, partial objects whole; those that are gone already are no error."""
         for first in range(0, len(keys), _DELETES_AT_ONCE):
             await asyncio.gather(*(self._delete(key) for key in keys[first : first + _DELETES_AT_ONCE]))
 
     async def _delete(self, key: str) -> None:
+        if self._root is None and key.startswith(PARTIAL_PREFIX):
+            async for part in self.list(key):
+                await self._delete_one(part.key)
+        await self._delete_one(key)
+
+    async def _delete_one(self, key: str) -> None:
         try:
             await obstore.delete_async(self._store, key)
         except FileNotFoundError:
             return
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
 
     async def delete_below(self, prefix: str) -> None:
         """Deletes every object below a prefix of whole path segments; locally, what is half written there as well.
@@ -140,7 +253,7 @@ class ObjectStore:
                 for entry in batch:
                     yield StoredObject(entry["path"], entry["size"], entry["last_modified"])
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
 
     async def delete_abandoned(self, before: datetime) -> int:
         """Deletes what writers that were killed have left half written and no listing shows; returns how many.
@@ -151,24 +264,44 @@ class ObjectStore:
 
     def local_path(self, key: str) -> Path | None:
         """The file behind a key, for readers that want to seek or map it; None when the store is remote."""
-        return None if self._root is None else self._root / key
+        return None if self._root is None else self._path(key)
+
+    def free_bytes(self) -> int | None:
+        """The room that is left; None when the store is remote, which has no end that it tells of."""
+        return None if self._root is None else shutil.disk_usage(self._root).free
 
     async def check(self) -> None:
         """Raises `UnavailableError` unless the store answers and, locally, can be written."""
         if self._root is not None:
             if not os.access(self._root, os.W_OK):
-                raise _unavailable(f"{self._root} cannot be written")
+                raise storage_error(f"{self._root} cannot be written")
             return
         try:
             await obstore.head_async(self._store, "whodex-store-check")
         except FileNotFoundError:
             return
         except BaseError as error:
-            raise _unavailable(error) from error
+            raise storage_error(error) from error
+
+    def _path(self, key: str) -> Path:
+        if self._root is None:
+            raise TypeError("a remote store has no paths")
+        return self._root / key
 
     @property
     def _root(self) -> Path | None:
         return Path(str(self._store.prefix)) if isinstance(self._store, LocalStore) else None
+
+
+async def _hashed(chunks: AsyncIterable[bytes], digest: Digest) -> AsyncIterator[bytes]:
+    async for chunk in chunks:
+        await asyncio.to_thread(digest.update, chunk)
+        yield chunk
+
+
+def _half_written(key: str) -> str:
+    # In the way of obstore's local store, whose listings leave such names out; a key of ours never has such an end.
+    return f"{key}#{uuid4().int}"
 
 
 def _delete_directory(path: Path) -> None:
@@ -178,24 +311,7 @@ def _delete_directory(path: Path) -> None:
 
 
 def _delete_abandoned(root: Path, before: float) -> int:
-    # obstore writes to KEY#1 and renames; a key of ours never has such an end.
     found = [path for path in root.rglob("*#*") if path.is_file() and path.stat().st_mtime < before]
     for path in found:
         path.unlink(missing_ok=True)
     return len(found)
-
-
-def _fsync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _unavailable(problem: object) -> UnavailableError:
-    first_line = str(problem).splitlines()[0]
-    return UnavailableError(
-        f"The object store does not answer: {first_line}. Try again; if it stays so, look at WHODEX_STORE_URL.",
-        reason=error_reason_pb2.ERROR_REASON_STORAGE_UNAVAILABLE,
-    )

@@ -96,6 +96,7 @@ def service_settings(state: StateDirectory, ports: Mapping[str, int], secrets: S
         # Of the operator's own backups: the stack makes none.
         "WHODEX_BACKUP_RETENTION_DAYS": os.environ.get("WHODEX_BACKUP_RETENTION_DAYS", ""),
         "WHODEX_ADMIN_KEY": secrets.admin_key,
+        "WHODEX_UPLOAD_EXPIRE_SECONDS": "86400",
         "WHODEX_SMOKE_PHOTO": str(smoke_media.photo_path()),
         "WHODEX_SMOKE_VIDEO": str(smoke_media.clip_path()),
         # Not set, whatever the environment says: the store is a folder, and with TLS each part has files of its own.
@@ -190,6 +191,7 @@ def _services(ports: Mapping[str, int], settings: Mapping[str, str], tls: StackT
                 "WHODEX_INDEXER_ADDRESS",
                 "WHODEX_ANALYSIS_ADDRESS",
                 "WHODEX_ADMIN_KEY",
+                "WHODEX_UPLOAD_EXPIRE_SECONDS",
                 "WHODEX_SMOKE_PHOTO",
                 "WHODEX_SMOKE_VIDEO",
                 *_MESH,

@@ -68,6 +68,11 @@ async def two(rows: Any, worker: Any, samples: Any) -> Two:
             "'call', hash, hash FROM audit_chains WHERE library_id = :library_id",
             library_id=library_id,
         )
+        await rows.do(
+            "INSERT INTO uploads (id, library_id, request, size_bytes, expire_time) "
+            "VALUES (gen_random_uuid(), :library_id, '', 1, now())",
+            library_id=library_id,
+        )
         await rows.blob_deletion(library_id, f"uploads/{photo_id}", f"uploads/{video_id}")
     return Two(*libraries)
 

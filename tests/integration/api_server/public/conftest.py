@@ -18,7 +18,7 @@ from api_server.settings import ServerSettings
 from whodex.errors import from_rpc_error
 from whodex.runtime.channel import internal_channel
 from whodex.runtime.server import running
-from whodex.v1 import library_service_pb2, people_service_pb2, video_service_pb2
+from whodex.v1 import library_service_pb2, people_service_pb2, upload_service_pb2, video_service_pb2
 from whodex.v1.audit_service_pb2_grpc import AuditServiceStub
 from whodex.v1.content_service_pb2_grpc import ContentServiceStub
 from whodex.v1.erasure_service_pb2_grpc import ErasureServiceStub
@@ -26,6 +26,8 @@ from whodex.v1.library_service_pb2_grpc import LibraryServiceStub
 from whodex.v1.people_service_pb2_grpc import PeopleServiceStub
 from whodex.v1.person_pb2 import Person, ReferencePhoto
 from whodex.v1.search_service_pb2_grpc import SearchServiceStub
+from whodex.v1.upload_pb2 import Upload
+from whodex.v1.upload_service_pb2_grpc import UploadServiceStub
 from whodex.v1.video_pb2 import Video
 from whodex.v1.video_service_pb2_grpc import VideoServiceStub
 
@@ -49,6 +51,7 @@ class Caller:
         self.erasures: Any = ErasureServiceStub(channel)
         self.contents: Any = ContentServiceStub(channel)
         self.search: Any = SearchServiceStub(channel)
+        self.uploads: Any = UploadServiceStub(channel)
 
     async def person(self, library: str, display_name: str = "Ada") -> Person:
         """A new person."""
@@ -70,6 +73,43 @@ class Caller:
         messages = [message(metadata=first), *(message(chunk=chunk) for chunk in _chunks(data, chunk_bytes))]
         video: Video = (await self.videos.UploadVideo(iter(messages))).video
         return video
+
+    async def start_video(self, library: str, size_bytes: int, *, sha256: bytes = b"", **metadata: Any) -> Any:
+        """Starts a resumable upload of a video."""
+        video = {"parent": library, "file_name": "film.mp4", "size_bytes": size_bytes} | metadata
+        request = upload_service_pb2.StartUploadRequest(video=video, sha256=sha256)
+        upload: Upload = (await self.uploads.StartUpload(request)).upload
+        return upload
+
+    async def start_photo(self, person: str, size_bytes: int, **metadata: Any) -> Any:
+        """Starts a resumable upload of a photo."""
+        photo = {"parent": person, "file_name": "ada.jpg", "size_bytes": size_bytes} | metadata
+        request = upload_service_pb2.StartUploadRequest(reference_photo=photo)
+        upload: Upload = (await self.uploads.StartUpload(request)).upload
+        return upload
+
+    async def write(self, upload: str, offset: int, data: bytes, *, chunk_bytes: int = 1 << 20) -> Any:
+        """Writes bytes to an upload."""
+        message = upload_service_pb2.WriteUploadRequest
+        start = message(start=upload_service_pb2.WriteStart(name=upload, offset=offset))
+        messages = [start, *(message(chunk=chunk) for chunk in _chunks(data, chunk_bytes))]
+        written: Upload = (await self.uploads.WriteUpload(iter(messages))).upload
+        return written
+
+    async def upload(self, name: str) -> Any:
+        """An upload as it stands."""
+        upload: Upload = (await self.uploads.GetUpload(upload_service_pb2.GetUploadRequest(name=name))).upload
+        return upload
+
+    async def finish(self, upload: str, sha256: bytes = b"") -> Any:
+        """Finishes an upload; returns the video or the photo."""
+        request = upload_service_pb2.FinishUploadRequest(name=upload, sha256=sha256)
+        response = await self.uploads.FinishUpload(request)
+        return getattr(response, response.WhichOneof("resource"))
+
+    async def cancel(self, upload: str) -> None:
+        """Cancels an upload."""
+        await self.uploads.CancelUpload(upload_service_pb2.CancelUploadRequest(name=upload))
 
 
 @dataclass

@@ -42,6 +42,7 @@ def test_a_healthy_deployment_has_a_line_for_each_check(api: ScriptedApi, whodex
         "OperationsService",
         "PeopleService",
         "SearchService",
+        "UploadService",
         "VideoService",
         "key",
         TASK,

@@ -16,6 +16,7 @@ from whodex.client import Client
 from whodex.client.service_config import PUBLIC_SERVICES
 from whodex.v1.library_pb2 import LibraryLimits
 from whodex.v1.person_pb2 import Person
+from whodex.v1.upload_service_pb2 import StartUploadRequest
 
 if TYPE_CHECKING:
     from tests.unit.whodex.conftest import ScriptedApi
@@ -29,9 +30,12 @@ VIDEO = f"{LIBRARY}/videos/{uuid4()}"
 CONTENT = f"{LIBRARY}/contents/{uuid4()}"
 KEY = f"{LIBRARY}/apiKeys/{uuid4()}"
 ERASURE = f"{LIBRARY}/erasures/{uuid4()}"
+UPLOAD = f"{LIBRARY}/uploads/{uuid4()}"
+START = StartUploadRequest(video={"parent": LIBRARY, "size_bytes": 3})
 
 # How a user of the client reaches each public RPC.
 USES: dict[str, Callable[[Client], Any]] = {
+    "CancelUpload": lambda client: client.uploads.cancel(UPLOAD),
     "CreateApiKey": lambda client: client.libraries.create_key(LIBRARY, "laptop"),
     "CreateLibrary": lambda client: client.libraries.create("Holidays"),
     "CreatePerson": lambda client: client.people.create("Ada"),
@@ -40,11 +44,13 @@ USES: dict[str, Callable[[Client], Any]] = {
     "DeleteReferencePhoto": lambda client: client.people.delete_photo(PHOTO),
     "DeleteVideo": lambda client: client.videos.delete(VIDEO),
     "DownloadContent": lambda client: client.contents.download(CONTENT),
+    "FinishUpload": lambda client: client.uploads.finish(UPLOAD),
     "GetAuditHead": lambda client: client.audit.head(LIBRARY),
     "GetErasure": lambda client: client.erasures.get(ERASURE),
     "GetLibrary": lambda client: client.libraries.get(LIBRARY),
     "GetPerson": lambda client: client.people.get(PERSON),
     "GetReferencePhoto": lambda client: client.people.get_photo(PHOTO),
+    "GetUpload": lambda client: client.uploads.get(UPLOAD),
     "GetVideo": lambda client: client.videos.get(VIDEO),
     "IdentifyFaces": lambda client: client.search.identify(b"jpeg"),
     "ListApiKeys": lambda client: list(client.libraries.list_keys(LIBRARY)),
@@ -63,6 +69,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "RotateApiKey": lambda client: client.libraries.rotate_key(KEY),
     "SearchScenes": lambda client: list(client.search.scenes([PERSON])),
     "SmokeTest": lambda client: list(client.operations.smoke_test()),
+    "StartUpload": lambda client: client.uploads.start(START),
     "UpdateLibraryLimits": lambda client: client.libraries.update_limits(LIBRARY, LibraryLimits(people=3), ["people"]),
     "UpdatePerson": lambda client: client.people.update(Person(name=PERSON, display_name="Ada"), ["display_name"]),
     "UploadReferencePhoto": lambda client: client.people.upload_photo(PERSON, b"jpeg"),
@@ -70,6 +77,7 @@ USES: dict[str, Callable[[Client], Any]] = {
     "VerifyFaces": lambda client: client.search.verify(b"jpeg", b"jpeg"),
     "WatchPerson": lambda client: list(client.people.watch(PERSON)),
     "WatchVideo": lambda client: list(client.videos.watch(VIDEO)),
+    "WriteUpload": lambda client: client.uploads.write(UPLOAD, 0, [b"mp4"], size_bytes=3),
 }
 OPERATOR_SERVICES = {"AuditService", "ErasureService", "LibraryService", "OperationsService"}
 

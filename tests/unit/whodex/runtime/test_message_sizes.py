@@ -5,7 +5,7 @@ from google.protobuf.descriptor import Descriptor
 
 from whodex.runtime.channel_options import MAX_MESSAGE_BYTES
 from whodex.runtime.message_sizes import SMALL_MESSAGE_BYTES, largest_request_bytes
-from whodex.v1 import index_service_pb2, people_service_pb2, search_service_pb2, work_service_pb2
+from whodex.v1 import index_service_pb2, people_service_pb2, search_service_pb2, upload_service_pb2, work_service_pb2
 
 MIB = 1 << 20
 
@@ -15,6 +15,7 @@ MIB = 1 << 20
     [
         (people_service_pb2.CreatePersonRequest.DESCRIPTOR, 0),
         (people_service_pb2.UploadReferencePhotoRequest.DESCRIPTOR, MIB),
+        (upload_service_pb2.FinishUploadRequest.DESCRIPTOR, 32),
         (search_service_pb2.IdentifyFacesRequest.DESCRIPTOR, 32 * MIB),
         (search_service_pb2.VerifyFacesRequest.DESCRIPTOR, 64 * MIB),
     ],

@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 
 from whodex.client import Client
-from whodex.client.uploads import CHUNK_BYTES
+from whodex.client.sources import CHUNK_BYTES
 from whodex.v1.geometry_pb2 import Box
 from whodex.v1.people_service_pb2 import ReferencePhotoMetadata
 from whodex.v1.video_service_pb2 import VideoMetadata
