@@ -67,7 +67,7 @@ format: install ## Format the code
 	@$(BIN)/ruff check --fix .
 
 .PHONY: check
-check: check-format lint types contracts imports check-lock dependencies docs ## The one gate: all checks but the tests
+check: check-format lint types contracts imports check-lock dependencies containers docs ## The one gate: all checks but the tests
 	@echo "make check: ok"
 
 .PHONY: check-format
@@ -102,6 +102,12 @@ check-lock: install ## Check that the lock follows pyproject.toml
 .PHONY: dependencies
 dependencies: install ## Check for unused and undeclared dependencies
 	$(BIN)/deptry .
+
+.PHONY: containers
+containers: install ## Check the container files: Dockerfile, docker-compose.yml, Kubernetes manifests
+	$(BIN)/hadolint deploy/Dockerfile
+	$(BIN)/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+	$(BIN)/kubernetes-validate --quiet --strict --kubernetes-version 1.34 deploy/kubernetes/*.yaml
 
 .PHONY: lock
 lock: install ## Update the lock to pyproject.toml; UPGRADE=1 takes the newest versions

@@ -63,6 +63,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Run": (
         "operations",
         "deploy",
+        "containers",
         "upgrade",
         "backup",
         "security",

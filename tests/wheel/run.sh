@@ -34,3 +34,14 @@ echo "== the stack"
 
 echo "== every task"
 "$whodex" --state-dir "$work/state" smoke
+
+echo "== every service of docker-compose.yml, from what its image holds"
+"$uv" venv --quiet --python "$root/.venv/bin/python" "$work/services"
+"$uv" pip install --quiet --compile-bytecode --python "$work/services/bin/python" \
+  --constraints "$root/requirements/dev.lock" "whodex[api-server,inference,indexer] @ file://$(echo "$work"/dist/*.whl)"
+"$root/.venv/bin/python" "$root/tests/wheel/containers.py" --python "$work/services/bin/python" --state-dir "$work/state"
+
+echo "== the model repositories of the image of Triton"
+for target in openvino cuda tensorrt; do
+  "$whodex" models repository "$work/models/$target" --target "$target"
+done
