@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from datetime import timedelta
 from typing import Any, NoReturn
 
@@ -49,30 +50,37 @@ async def run(settings: SchedulerSettings) -> None:
     database = Database.from_url(url, application="whodex scheduler", pool_size=8)
     doorbell = Doorbell(settings.broker_url.get_secret_value())
     hub, store = NotificationHub(url), settings.open_store()
-    to_indexer = internal_channel(settings.indexer_address, live_secrets(settings.internal_token)[0], settings.mesh)
-    eraser = Eraser(
-        database.system,
-        url,
-        store,
-        Index(IndexServiceStub(to_indexer)),
-        ReceiptSigner.from_seed(settings.receipt_key.get_secret_value()),
-        _days(settings.backup_retention_days),
-    )
-    duties = Duties(database.system, hub, doorbell, store, eraser)
-    background = [asyncio.create_task(hub.run()), asyncio.create_task(lead(url, duties.run))]
-    serving = asyncio.create_task(serve([_health_listener(settings, database, doorbell)]))
+    token = live_secrets(settings.internal_token)[0]
+    with contextlib.closing(doorbell):
+        async with (
+            contextlib.aclosing(database),
+            internal_channel(settings.indexer_address, token, settings.mesh) as to_indexer,
+        ):
+            eraser = Eraser(
+                database.system,
+                url,
+                store,
+                Index(IndexServiceStub(to_indexer)),
+                ReceiptSigner.from_seed(settings.receipt_key.get_secret_value()),
+                _days(settings.backup_retention_days),
+            )
+            duties = Duties(database.system, hub, doorbell, store, eraser)
+            await _until_one_ends(
+                serve([_health_listener(settings, database, doorbell)]), hub.run(), lead(url, duties.run)
+            )
+
+
+async def _until_one_ends(*work: Coroutine[Any, Any, None]) -> None:
+    """Runs everything until the server is told to stop. What else ends has failed, and that ends the process."""
+    tasks = [asyncio.create_task(one) for one in work]
     try:
-        ended, _ = await asyncio.wait([serving, *background], return_when=asyncio.FIRST_COMPLETED)
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         for task in ended:
-            # Of the background tasks only an error ends one, and it ends the process: a supervisor starts it again.
             task.result()
     finally:
-        for task in (serving, *background):
+        for task in tasks:
             task.cancel()
-        await asyncio.wait([serving, *background])
-        doorbell.close()
-        await to_indexer.close()
-        await database.aclose()
+        await asyncio.wait(tasks)
 
 
 def _health_listener(settings: SchedulerSettings, database: Database, doorbell: Doorbell) -> Listener:
