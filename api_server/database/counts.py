@@ -14,13 +14,18 @@ WITH counted AS (
     SELECT
         id,
         (SELECT coalesce(sum(size_bytes), 0) FROM contents WHERE library_id = libraries.id) AS stored_bytes,
+        (
+            SELECT coalesce(sum(size_bytes), 0) FROM uploads WHERE library_id = libraries.id AND state = 'open'
+        ) AS reserved_bytes,
         (SELECT count(*) FROM people WHERE library_id = libraries.id) AS people_count
     FROM libraries
 )
-UPDATE libraries SET stored_bytes = counted.stored_bytes, people_count = counted.people_count
+UPDATE libraries
+SET stored_bytes = counted.stored_bytes, reserved_bytes = counted.reserved_bytes, people_count = counted.people_count
 FROM counted
 WHERE counted.id = libraries.id
-    AND (libraries.stored_bytes, libraries.people_count) <> (counted.stored_bytes, counted.people_count)
+    AND (libraries.stored_bytes, libraries.reserved_bytes, libraries.people_count)
+        <> (counted.stored_bytes, counted.reserved_bytes, counted.people_count)
 RETURNING libraries.id
 """)
 

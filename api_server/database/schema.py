@@ -152,8 +152,9 @@ class Library(Base):
     # Of the request that carried the request_id: the same id with another request is an error.
     request_sha256: Mapped[bytes | None]
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
-    # Triggers count: the bytes of its contents, and its people.
+    # Triggers count: the bytes of its contents, those announced for its open uploads, and its people.
     stored_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    reserved_bytes: Mapped[int] = mapped_column(BigInteger, server_default="0")
     people_count: Mapped[int] = mapped_column(server_default="0")
     # By the names of the fields of whodex.v1.LibraryLimits: those that are not the deployment's default.
     limit_overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")

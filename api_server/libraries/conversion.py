@@ -32,7 +32,9 @@ def to_library(row: AnyRow, default_limits: Limits) -> library_pb2.Library:
         name=names.name(names.LIBRARY, row.id),
         display_name=row.display_name,
         create_time=to_timestamp(row.create_time),
-        usage=library_pb2.LibraryUsage(stored_bytes=row.stored_bytes, people=row.people_count),
+        usage=library_pb2.LibraryUsage(
+            stored_bytes=row.stored_bytes, reserved_bytes=row.reserved_bytes, people=row.people_count
+        ),
         limits=default_limits.with_overrides(row.limit_overrides).to_message(),
     )
 

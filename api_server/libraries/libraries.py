@@ -28,6 +28,7 @@ LIBRARY_COLUMNS = (
     Library.display_name,
     Library.create_time,
     Library.stored_bytes,
+    Library.reserved_bytes,
     Library.people_count,
     Library.limit_overrides,
 )

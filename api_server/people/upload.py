@@ -16,7 +16,7 @@ from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Person, ReferencePhoto
 from api_server.idempotency import request_uuid, reused
-from api_server.limits.usage import require_within_limits
+from api_server.limits.usage import UNLIMITED, find_room, require_within_limits
 from api_server.names import PERSON, PHOTO, name, not_found
 from api_server.people import photos
 from api_server.uploads.admission import admit
@@ -82,10 +82,14 @@ class PhotoUploader:
         """
         admit(self._store, metadata.size_bytes, MAX_PHOTO_BYTES)
         earlier = await self._find_earlier(person, metadata)
+        # What repeats an upload takes no room.
+        room = await find_room(self._database, person[0]) if earlier is None else UNLIMITED
+        room.require(metadata.size_bytes)
         body = UploadBody(
             requests,
             announced_bytes=metadata.size_bytes,
             max_bytes=MAX_PHOTO_BYTES,
+            room=room,
             media_type_of=image_media_type,
         )
         if earlier is not None:
@@ -132,7 +136,9 @@ class PhotoUploader:
                 sha256 = await self._store.put_stream(key, body)
                 file = StoredFile(content_id, key, body.media_type, body.size_bytes, sha256)
                 async with self._database.transaction() as session:
-                    return await insert(session, person, metadata, file)
+                    photo = await insert(session, person, metadata, file)
+                    await require_within_limits(session, person[0])
+                    return photo
         except AlreadyExistsError:
             # Another call with the same request_id was faster.
             return await self.repeated(person, metadata, sha256)
@@ -169,7 +175,6 @@ async def insert(
         raise not_found(name(PERSON, library_id, person_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
-    await require_within_limits(session, library_id)
     await work.enqueue(
         session,
         photos.analysis_payload(name(PHOTO, library_id, person_id, photo_id), file.key, box),

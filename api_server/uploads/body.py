@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterator, Callable
 from typing import Any, Protocol
 
+from api_server.limits.usage import Room
 from whodex.errors import InvalidArgumentError
 from whodex.runtime.pictures import SIGNATURE_BYTES
 from whodex.v1 import error_reason_pb2
@@ -30,13 +31,15 @@ class UploadBody:
     """Yields the chunks of a stream whose first message has been read; the totals are there once it is exhausted.
 
     Iterating raises `InvalidArgumentError`: UPLOAD_EMPTY, UPLOAD_TOO_LARGE, UPLOAD_INCOMPLETE (a second metadata
-    message, or another size than announced) or UNSUPPORTED_FORMAT. Nothing is yielded before the signature is known
-    to be right, and an error comes before the end, so that a store that streams never completes a wrong object.
+    message, or another size than announced) or UNSUPPORTED_FORMAT; or `ResourceExhaustedError`: STORAGE_LIMIT_REACHED.
+    Nothing is yielded before the signature is known to be right, and an error comes before the end, so that a store
+    that streams never completes a wrong object.
 
     Args:
         requests: the rest of the stream.
         announced_bytes: the size that the metadata promised; 0: not known.
         max_bytes: the limit, inclusive.
+        room: what the library may hold in addition.
         media_type_of: recognises the first bytes; raises UNSUPPORTED_FORMAT.
     """
 
@@ -46,11 +49,13 @@ class UploadBody:
         *,
         announced_bytes: int,
         max_bytes: int,
+        room: Room,
         media_type_of: Callable[[bytes], str],
     ) -> None:
         self._requests = requests
         self._announced_bytes = announced_bytes
         self._max_bytes = max_bytes
+        self._room = room
         self._media_type_of = media_type_of
         self.size_bytes = 0
         self.media_type = ""
@@ -87,6 +92,7 @@ class UploadBody:
             self.size_bytes += len(chunk)
             if self.size_bytes > self._max_bytes:
                 raise upload_too_large(self._max_bytes)
+            self._room.require(self.size_bytes)
             yield chunk
         # A stream that its client cancelled ends like a complete one; the cancellation itself comes just after.
         await asyncio.sleep(_CANCELLATION_SECONDS)

@@ -17,6 +17,7 @@ from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Content, Person, Upload, UploadState
 from api_server.idempotency import request_uuid, reused
+from api_server.limits.usage import require_within_limits
 from api_server.names import PERSON, UPLOAD, name, not_found
 from whodex.errors import AbortedError, FailedPreconditionError, FieldViolation, NotFoundError
 from whodex.runtime.store import ObjectStore
@@ -106,6 +107,7 @@ async def start(
     except IntegrityError as error:  # the parent is gone
         raise not_found(metadata.parent) from error
     if row is not None:
+        await require_within_limits(session, library_id)
         return row
     existing = (await session.execute(select(*UPLOAD_COLUMNS).where(*same_id))).one()
     if existing.request != serialised:

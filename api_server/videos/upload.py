@@ -17,7 +17,7 @@ from api_server.database.engine import Database
 from api_server.database.rows import AnyRow
 from api_server.database.schema import Library, Video
 from api_server.idempotency import request_uuid, reused
-from api_server.limits.usage import require_within_limits
+from api_server.limits.usage import UNLIMITED, find_room, require_within_limits
 from api_server.names import LIBRARY, VIDEO, name, not_found
 from api_server.uploads.admission import admit
 from api_server.uploads.blobs import StoredFile, discarded_on_refusal
@@ -75,10 +75,14 @@ class VideoUploader:
         """
         admit(self._store, metadata.size_bytes, MAX_VIDEO_BYTES)
         earlier = await self._find_earlier(library_id, metadata)
+        # What repeats an upload takes no room.
+        room = await find_room(self._database, library_id) if earlier is None else UNLIMITED
+        room.require(metadata.size_bytes)
         body = UploadBody(
             requests,
             announced_bytes=metadata.size_bytes,
             max_bytes=MAX_VIDEO_BYTES,
+            room=room,
             media_type_of=video_media_type,
         )
         if earlier is not None:
@@ -118,7 +122,9 @@ class VideoUploader:
                 sha256 = await self._store.put_stream(key, body)
                 file = StoredFile(content_id, key, body.media_type, body.size_bytes, sha256)
                 async with self._database.transaction() as session:
-                    return await insert(session, library_id, metadata, file)
+                    video = await insert(session, library_id, metadata, file)
+                    await require_within_limits(session, library_id)
+                    return video
         except AlreadyExistsError:
             # Another call with the same request_id was faster.
             return await self.repeated(library_id, metadata, sha256)
@@ -150,7 +156,6 @@ async def insert(session: AsyncSession, library_id: UUID, metadata: VideoMetadat
         raise not_found(name(LIBRARY, library_id)) from error
     if row is None:
         raise reused(request_uuid(metadata.request_id))
-    await require_within_limits(session, library_id)
     payload: Message = tasks_pb2.ProcessVideoPayload(video=name(VIDEO, library_id, video_id), content_key=file.key)
     await work.enqueue(
         session,

@@ -18,7 +18,7 @@ _FRACTIONAL = "requests_per_second"
 def limit_rows(library: Library) -> Iterator[tuple[str, str, str]]:
     """A row for each limit, and what the library holds of it."""
     limits, usage = library.limits, library.usage
-    yield "bytes stored", format_bytes(limits.stored_bytes), format_bytes(usage.stored_bytes)
+    yield "bytes stored", format_bytes(limits.stored_bytes), format_bytes(usage.stored_bytes + usage.reserved_bytes)
     yield "people", str(limits.people), str(usage.people)
     yield "requests per second", f"{limits.requests_per_second:g}", ""
     yield "requests in a burst", str(limits.request_burst), ""

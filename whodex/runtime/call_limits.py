@@ -32,7 +32,7 @@ class CallLimits:
 
     Attributes:
         of_caller: the limits of each caller.
-        max_calls: how many run at once. By default twice what a library may have in calls and streams together.
+        max_calls: how many run at once. By default five times what a library may have in calls and streams together.
         unary_seconds: the deadline of a unary call that brings none.
         response_stream_seconds: that of a watch, which its client opens again, or a download; 50 GiB within it take a
             line of 120 Mbit/s, or byte ranges.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,9 +21,11 @@ from whodex.v1.people_service_pb2 import (
     DeletePersonRequest,
     DeleteReferencePhotoRequest,
     ListPeopleRequest,
+    UploadReferencePhotoRequest,
     WatchPersonRequest,
 )
-from whodex.v1.video_service_pb2 import DeleteVideoRequest
+from whodex.v1.upload_service_pb2 import CancelUploadRequest
+from whodex.v1.video_service_pb2 import DeleteVideoRequest, UploadVideoRequest
 
 Miscounted = Callable[[], Sequence[UUID]]
 
@@ -121,6 +123,91 @@ async def test_no_more_bytes_than_may_be_however_many_uploads_come_at_once(api: 
     assert (await _library(api)).usage.stored_bytes == 7 * len(api.jpeg)
     assert len(api.blobs()) == 7
     assert miscounted() == []
+
+
+async def test_an_upload_that_says_that_it_does_not_fit_is_refused_before_its_bytes(api: Any) -> None:
+    person = await api.caller.person(api.library)
+    await _limit(api, stored_bytes=1000)
+    taken = 0
+
+    async def endless() -> AsyncIterator[UploadReferencePhotoRequest]:
+        nonlocal taken
+        yield UploadReferencePhotoRequest(metadata={"parent": person.name, "size_bytes": 1001})
+        while True:
+            taken += 1
+            yield UploadReferencePhotoRequest(chunk=api.jpeg * 100)
+
+    refused = await api.refused(api.caller.people.UploadReferencePhoto(endless()))
+    assert refused == ("RESOURCE_EXHAUSTED", "STORAGE_LIMIT_REACHED")
+    # No more than gRPC has under way.
+    assert taken < 100
+
+
+async def test_an_upload_that_does_not_say_its_size_is_refused_while_it_streams(api: Any) -> None:
+    await _limit(api, stored_bytes=10 * len(api.mp4))
+
+    async def endless() -> AsyncIterator[UploadVideoRequest]:
+        yield UploadVideoRequest(metadata={"parent": api.library})
+        while True:
+            yield UploadVideoRequest(chunk=api.mp4)
+
+    refused = await api.refused(api.caller.videos.UploadVideo(endless()))
+    assert refused == ("RESOURCE_EXHAUSTED", "STORAGE_LIMIT_REACHED")
+    assert api.blobs() == []
+
+
+async def test_what_was_uploaded_before_can_be_asked_for_again_when_the_library_is_full(api: Any) -> None:
+    person = await api.caller.person(api.library)
+    request_id = "018f0000-0000-7000-8000-000000000002"
+    first = await api.caller.photo(person.name, request_id=request_id, size_bytes=len(api.jpeg))
+    await _limit(api, stored_bytes=len(api.jpeg))
+    assert await api.caller.photo(person.name, request_id=request_id, size_bytes=len(api.jpeg)) == first
+
+
+async def test_a_resumable_upload_reserves_its_bytes_and_can_be_finished(api: Any, miscounted: Miscounted) -> None:
+    await _limit(api, stored_bytes=len(api.mp4) + 10)
+    upload = await api.caller.start_video(api.library, len(api.mp4))
+    held = (await _library(api)).usage
+    assert (held.stored_bytes, held.reserved_bytes) == (0, len(api.mp4))
+    assert (await api.refused(api.caller.video(api.library)))[1] == "STORAGE_LIMIT_REACHED"
+
+    await api.caller.write(upload.name, 0, api.mp4)
+    await api.caller.finish(upload.name)
+
+    held = (await _library(api)).usage
+    assert (held.stored_bytes, held.reserved_bytes) == (len(api.mp4), 0)
+    assert miscounted() == []
+
+
+async def test_a_resumable_upload_that_is_cancelled_gives_its_room_back(api: Any, miscounted: Miscounted) -> None:
+    await _limit(api, stored_bytes=len(api.mp4))
+    upload = await api.caller.start_video(api.library, len(api.mp4))
+    await api.caller.uploads.CancelUpload(CancelUploadRequest(name=upload.name))
+    assert (await _library(api)).usage.reserved_bytes == 0
+    await api.caller.video(api.library)
+    assert miscounted() == []
+
+
+async def test_no_more_uploads_are_started_than_there_is_room_for_however_many_come_at_once(
+    api: Any, miscounted: Miscounted
+) -> None:
+    await _limit(api, stored_bytes=7 * 1000 + 999)
+
+    outcomes = await asyncio.gather(
+        *(api.caller.start_video(api.library, 1000) for _ in range(20)), return_exceptions=True
+    )
+
+    refused = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
+    assert len(outcomes) - len(refused) == 7
+    assert {_reason(one) for one in refused} == {"STORAGE_LIMIT_REACHED"}
+    assert miscounted() == []
+
+
+async def test_starting_the_same_upload_again_takes_no_further_room(api: Any) -> None:
+    await _limit(api, stored_bytes=1000)
+    request_id = "018f0000-0000-7000-8000-000000000003"
+    first = await api.caller.start_video(api.library, 1000, request_id=request_id)
+    assert await api.caller.start_video(api.library, 1000, request_id=request_id) == first
 
 
 async def test_a_refusal_names_the_limit_and_its_value(api: Any) -> None:

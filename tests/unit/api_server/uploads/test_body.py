@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api_server.limits.usage import UNLIMITED, Room
 from api_server.uploads.body import UploadBody
 from api_server.uploads.signatures import image_media_type
-from whodex.errors import InvalidArgumentError
+from whodex.errors import InvalidArgumentError, ResourceExhaustedError
 from whodex.v1 import error_reason_pb2, people_service_pb2
 from whodex.v1.error_reason_pb2 import ErrorReason
 
@@ -18,12 +19,14 @@ JPEG = b"\xff\xd8\xff" + bytes(range(97))
 MAX_BYTES = 120
 
 
-def _body(chunks: Sequence[bytes], announced: int = 0) -> UploadBody:
+def _body(chunks: Sequence[bytes], announced: int = 0, room: Room = UNLIMITED) -> UploadBody:
     async def requests() -> AsyncIterator[people_service_pb2.UploadReferencePhotoRequest]:
         for chunk in chunks:
             yield people_service_pb2.UploadReferencePhotoRequest(chunk=chunk)
 
-    return UploadBody(requests(), announced_bytes=announced, max_bytes=MAX_BYTES, media_type_of=image_media_type)
+    return UploadBody(
+        requests(), announced_bytes=announced, max_bytes=MAX_BYTES, room=room, media_type_of=image_media_type
+    )
 
 
 async def _read(body: UploadBody) -> bytes:
@@ -75,3 +78,11 @@ async def test_nothing_passes_before_the_signature_is_known_to_be_right() -> Non
 async def test_an_upload_of_the_largest_size_is_accepted() -> None:
     data = JPEG + bytes(MAX_BYTES - len(JPEG))
     assert await _read(_body([data], MAX_BYTES)) == data
+
+
+async def test_more_bytes_than_the_library_has_room_for_are_refused() -> None:
+    room = Room("libraries/x", limit_bytes=500, left_bytes=len(JPEG))
+    assert await _read(_body([JPEG], room=room)) == JPEG
+    with pytest.raises(ResourceExhaustedError) as caught:
+        await _read(_body([JPEG, b"x"], room=room))
+    assert caught.value.reason_name == "STORAGE_LIMIT_REACHED"
