@@ -117,7 +117,9 @@ class FaceAnalysis:
     def __init__(self, stub: FaceAnalysisServiceAsyncStub) -> None:
         self._stub = stub
 
-    async def analyze(self, image: bytes, timeout_seconds: float) -> list[face_analysis_service_pb2.AnalyzedFace]:
+    async def analyze(
+        self, image: bytes, timeout_seconds: float, *, every_face: bool
+    ) -> list[face_analysis_service_pb2.AnalyzedFace]:
         """Returns the faces in a picture, the largest first.
 
         Raises:
@@ -125,7 +127,7 @@ class FaceAnalysis:
             UnavailableError: INFERENCE_UNAVAILABLE.
             DeadlineExceededError: no answer in time.
         """
-        request = face_analysis_service_pb2.AnalyzeImageRequest(image=image)
+        request = face_analysis_service_pb2.AnalyzeImageRequest(image=image, every_face=every_face)
         with _unavailable("Face analysis", error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE):
             return list((await self._stub.AnalyzeImage(request, timeout=timeout_seconds)).faces)
 

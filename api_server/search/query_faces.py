@@ -51,7 +51,7 @@ class QueryFaces:
         """Says of each face in a picture who it may be."""
         image_media_type(request.image)
         space, threshold = await self._space(request.false_match_rate)
-        faces = await self._faces(request.image, space, timeout_seconds)
+        faces = await self._faces(request.image, space, timeout_seconds, every_face=True)
         if not faces:
             return IdentifyFacesResponse(threshold=threshold)
         found = await self.index.search(
@@ -93,8 +93,10 @@ class QueryFaces:
             space = await registered_space(session)
         return space, threshold_for(space, rate)
 
-    async def _faces(self, image: bytes, space: EmbeddingSpace, timeout_seconds: float) -> list[AnalyzedFace]:
-        faces = await self.analysis.analyze(image, timeout_seconds)
+    async def _faces(
+        self, image: bytes, space: EmbeddingSpace, timeout_seconds: float, *, every_face: bool
+    ) -> list[AnalyzedFace]:
+        faces = await self.analysis.analyze(image, timeout_seconds, every_face=every_face)
         if any(face.embedding.space != space.space for face in faces):
             raise UnavailableError(
                 "Face analysis runs another model than the workers do. Deploy the same version of both.",
@@ -103,7 +105,7 @@ class QueryFaces:
         return faces
 
     async def _only_face(self, field: str, image: bytes, space: EmbeddingSpace, timeout_seconds: float) -> AnalyzedFace:
-        faces = await self._faces(image, space, timeout_seconds)
+        faces = await self._faces(image, space, timeout_seconds, every_face=False)
         if not faces:
             raise FailedPreconditionError(
                 f"{field} shows no face. Use a picture that shows one from the front.",

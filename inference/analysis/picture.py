@@ -29,13 +29,14 @@ class AnalyzedPicture:
     embeddings: NDArray[np.float32]
 
 
-def analyze_picture(decoder: Decoder, analyzer: FaceAnalyzer, data: bytes) -> AnalyzedPicture:
+def analyze_picture(decoder: Decoder, analyzer: FaceAnalyzer, data: bytes, *, every_face: bool) -> AnalyzedPicture:
     """Decode a picture, find its faces and embed them.
 
     Args:
         decoder: what reads the picture.
         analyzer: the pipeline.
         data: JPEG, PNG, WebP, HEIC, AVIF, TIFF, BMP or GIF.
+        every_face: whether to look closer at a large picture although large faces are found.
 
     Raises:
         MediaError: the picture cannot be read, or not within the limits.
@@ -43,5 +44,8 @@ def analyze_picture(decoder: Decoder, analyzer: FaceAnalyzer, data: bytes) -> An
         TritonError: the models do not answer.
     """
     image = decoder.decode_photo(data)
-    (faces,) = analyzer.find_faces([image], retry_padded=True)
+    (faces,) = analyzer.find_faces([image], retry=True)
+    found_some = any(face.is_large_enough for face in faces)
+    if analyzer.overlooks_small_faces(image) and (every_face or not found_some):
+        faces = analyzer.find_small_faces(decoder.decode_photo(data, full_size=True), faces)
     return AnalyzedPicture(image.width, image.height, faces, analyzer.embed(faces))

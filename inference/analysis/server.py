@@ -45,8 +45,10 @@ async def _run(settings: AnalysisSettings, decoder: Decoder) -> None:
 def listener(settings: AnalysisSettings, threads: TritonThreads, decoder: Decoder) -> Listener:
     """FaceAnalysisService for the other services; SERVING while Triton passes the models' golden vectors."""
 
-    async def analyze(data: bytes) -> AnalyzedPicture:
-        return await threads.run(lambda client: analyze_picture(decoder, _analyzer(client), data))
+    async def analyze(data: bytes, *, every_face: bool) -> AnalyzedPicture:
+        return await threads.run(
+            lambda client: analyze_picture(decoder, _analyzer(client), data, every_face=every_face)
+        )
 
     service = Service(
         SERVICE_NAME,

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from inference.faces.scaling import halve_until
 
 CROP_SIZE_PX: Final = 112
+_STEP_PX: Final = 256
 
 INNER: Final = slice(14, 98)
 """The face without the background in the crop's corners, which may be sharp behind a blurred face."""
@@ -73,10 +74,30 @@ def align_face(pixels_bgr: NDArray[np.uint8], landmarks_xy: NDArray[np.float32])
     Raises:
         ValueError: the landmarks coincide.
     """
+    region, corner_xy = _around_crop(pixels_bgr, landmarks_xy)
+    landmarks_xy = landmarks_xy - corner_xy
     matrix = estimate_similarity(landmarks_xy, ARCFACE_TEMPLATE_XY)
-    halved, factor = halve_until(pixels_bgr, float(np.hypot(matrix[0, 0], matrix[1, 0])))
+    halved, factor = halve_until(region, float(np.hypot(matrix[0, 0], matrix[1, 0])))
     # warpAffine counts from the centre of the first pixel.
     indices = landmarks_xy / np.float32(factor) - np.float32(0.5)
     matrix = estimate_similarity(indices, ARCFACE_TEMPLATE_XY)
     crop = cv2.warpAffine(halved, matrix, (CROP_SIZE_PX, CROP_SIZE_PX), flags=cv2.INTER_LINEAR)
     return np.asarray(crop, np.uint8)
+
+
+def _around_crop(
+    pixels_bgr: NDArray[np.uint8], landmarks_xy: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Cut out what the crop may show, so that a large picture costs no more than a small one.
+
+    It begins at a multiple of what the picture may be halved by, so that the halves are the same as the picture's.
+
+    Returns:
+        The pixels, and the x and y of their corner in the picture.
+    """
+    inverse = cv2.invertAffineTransform(estimate_similarity(landmarks_xy, ARCFACE_TEMPLATE_XY))
+    corners = np.array([[x, y, 1] for x in (0, CROP_SIZE_PX) for y in (0, CROP_SIZE_PX)]) @ inverse.T
+    last = np.array(pixels_bgr.shape[1::-1]) - 1
+    steps = np.floor(np.stack([corners.min(axis=0), corners.max(axis=0)]).clip(0, last) / _STEP_PX).astype(int)
+    start, end = ((steps[0] - 1) * _STEP_PX).clip(0), (steps[1] + 2) * _STEP_PX
+    return pixels_bgr[start[1] : end[1], start[0] : end[0]], start.astype(np.float32)

@@ -1,6 +1,5 @@
 """The pipeline in one place: pictures in, measured and embedded faces out."""
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,17 +7,16 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.advice import MIN_FACE_SIZE_PX
 from inference.faces.alignment import align_face
+from inference.faces.boxes import covered
+from inference.faces.canvas_detector import CanvasDetector
 from inference.faces.decode import DecodedImage
-from inference.faces.detection import (
-    MAX_CANVAS_SIDE_PX,
-    PADDING,
-    choose_canvas,
-    letterbox,
-    map_points,
-)
+from inference.faces.detection import EXACT_FACE_PX, MAX_CANVAS_SIDE_PX, PADDING, RELIABLE_FACE_PX, map_points
 from inference.faces.embedding import normalise
-from inference.faces.quality import MIN_DETECTION_SCORE, FaceQuality, measure_quality
+from inference.faces.quality import FaceQuality, measure_quality
+from inference.faces.suppression import MAX_COVERED
+from inference.faces.turning import QUARTERS, merge_turns, surely_upright, turned, upright
 
 
 class FaceModels(Protocol):
@@ -59,6 +57,11 @@ class Face:
         left, top, right, bottom = self.box_xyxy
         return float((right - left) * (bottom - top))
 
+    @property
+    def is_large_enough(self) -> bool:
+        """Whether it has enough pixels to be recognised."""
+        return self.quality.face_size_px >= MIN_FACE_SIZE_PX
+
 
 class FaceAnalyzer:
     """Finds, measures and embeds the faces in pictures, several pictures to a batch.
@@ -77,27 +80,47 @@ class FaceAnalyzer:
         max_canvas_side_px: int = MAX_CANVAS_SIDE_PX,
     ) -> None:
         self._models = models
-        self._canvas_sizes = tuple(canvas_sizes)
-        self._max_canvas_side_px = max_canvas_side_px
+        self._detector = CanvasDetector(models.detect, canvas_sizes, max_canvas_side_px)
 
-    def find_faces(self, images: Sequence[DecodedImage], *, retry_padded: bool = False) -> list[list[Face]]:
+    def find_faces(self, images: Sequence[DecodedImage], *, retry: bool = False) -> list[list[Face]]:
         """Find and measure faces.
 
         Args:
             images: the pictures; those that go on the same canvas share a batch.
-            retry_padded: look again at a picture without a face with space around it: the detector misses
-                faces that fill the picture.
+            retry: look again: with space around a picture without a face, as the detector misses faces that fill the
+                picture; turned, at a face that is not upright; from near, at one that the canvas shows small.
 
         Returns:
             For each picture its faces, the largest first.
         """
-        detections = self._detect(images)
-        if retry_padded:
-            missed = [index for index, found in enumerate(detections) if len(found) == 0]
-            retried = self._detect([images[index] for index in missed], padding=PADDING)
-            for index, found in zip(missed, retried, strict=True):
-                detections[index] = found
+        pictures = [image.pixels_bgr for image in images]
+        detections = self._detector.detect(pictures)
+        if retry:
+            detections = self._look_again(pictures, detections)
         return [_measure(image, found) for image, found in zip(images, detections, strict=True)]
+
+    def overlooks_small_faces(self, image: DecodedImage) -> bool:
+        """Whether faces of ``MIN_FACE_SIZE_PX`` may be there that `find_faces` does not find."""
+        smallest_on_canvas = self._detector.scale(image.width, image.height) * MIN_FACE_SIZE_PX
+        return smallest_on_canvas < RELIABLE_FACE_PX and min(image.width, image.height) >= MIN_FACE_SIZE_PX
+
+    def find_small_faces(self, image: DecodedImage, known: Sequence[Face] = ()) -> list[Face]:
+        """Look at a picture in parts, for faces that `find_faces` overlooks.
+
+        Args:
+            image: the picture, at full size.
+            known: what `find_faces` has found in it. Of a face that it saw smaller than ``EXACT_FACE_PX`` the
+                landmarks are not exact: it is replaced.
+
+        Returns:
+            The known faces and all others of at least ``MIN_FACE_SIZE_PX``, the largest first.
+        """
+        scale = self._detector.scale(image.width, image.height)
+        rows = self._detector.detect_in_tiles(image.pixels_bgr, MIN_FACE_SIZE_PX, RELIABLE_FACE_PX / scale)
+        found = [face for face in _measure(image, rows) if face.is_large_enough]
+        exact = [face for face in known if face.quality.face_size_px * scale >= EXACT_FACE_PX]
+        new = _others(found, exact)
+        return _largest_first([*exact, *new, *_others(known, [*exact, *new])])
 
     def embed(self, faces: Sequence[Face]) -> NDArray[np.float32]:
         """Embed faces in one batch.
@@ -109,23 +132,38 @@ class FaceAnalyzer:
             return np.empty((0, 0), np.float32)
         return normalise(self._models.embed(np.stack([face.crop_bgr for face in faces])))
 
-    def _detect(self, images: Sequence[DecodedImage], *, padding: float = 0.0) -> list[NDArray[np.float32]]:
-        """Detect in pixels of the decoded pictures, one call for each canvas size."""
-        detections: dict[int, NDArray[np.float32]] = {}
-        for canvas, indices in self._by_canvas(images).items():
-            placed = [letterbox(images[index].pixels_bgr, canvas, padding=padding) for index in indices]
-            found = self._models.detect(np.stack([pixels for pixels, _ in placed]))
-            for index, (_, placement), rows in zip(indices, placed, found, strict=True):
-                detections[index] = placement.to_picture(rows[rows[:, 4] >= MIN_DETECTION_SCORE])
-        return [detections[index] for index in range(len(images))]
+    def _look_again(
+        self, pictures: Sequence[NDArray[np.uint8]], detections: Sequence[NDArray[np.float32]]
+    ) -> list[NDArray[np.float32]]:
+        """The passes from the cheapest on, each only for the pictures that need it."""
+        better = list(detections)
+        missed = [index for index, found in enumerate(better) if len(found) == 0]
+        for index in missed:
+            better[index] = self._turn(pictures[index], better[index], (0, *QUARTERS), PADDING)
+        for index, found in enumerate(better):
+            if not surely_upright(found):
+                better[index] = self._turn(pictures[index], found, QUARTERS)
+        for index, found in enumerate(better):
+            if index not in missed and not upright(found).any():
+                better[index] = self._turn(pictures[index], found, (0, *QUARTERS), PADDING)
+        return [self._look_nearer(pixels, found) for pixels, found in zip(pictures, better, strict=True)]
 
-    def _by_canvas(self, images: Iterable[DecodedImage]) -> dict[tuple[int, int], list[int]]:
-        indices: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for index, image in enumerate(images):
-            height, width = image.pixels_bgr.shape[:2]
-            canvas = choose_canvas(width, height, self._canvas_sizes, max_side_px=self._max_canvas_side_px)
-            indices[canvas].append(index)
-        return indices
+    def _look_nearer(self, pixels: NDArray[np.uint8], found: NDArray[np.float32]) -> NDArray[np.float32]:
+        height, width = pixels.shape[:2]
+        scale = self._detector.scale(width, height)
+        small = (found[:, 2:4] - found[:, :2]).min(axis=1) * scale < EXACT_FACE_PX
+        if scale == 1 or not small.any():
+            return found
+        nearer = found.copy()
+        nearer[small] = self._detector.detect_near(pixels, found[small])
+        return nearer
+
+    def _turn(
+        self, pixels: NDArray[np.uint8], found: NDArray[np.float32], turns: Sequence[int], padding: float = 0.0
+    ) -> NDArray[np.float32]:
+        height, width = pixels.shape[:2]
+        copies = self._detector.detect([turned(pixels, quarters) for quarters in turns], padding=padding)
+        return merge_turns(found, dict(zip(turns, copies, strict=True)), width, height)
 
 
 def _measure(image: DecodedImage, detections: NDArray[np.float32]) -> list[Face]:
@@ -138,7 +176,19 @@ def _measure(image: DecodedImage, detections: NDArray[np.float32]) -> list[Face]
         for decoded, row in zip(detections, full_size, strict=True)
         if row[0] < row[2] and row[1] < row[3]
     ]
+    return _largest_first(faces)
+
+
+def _largest_first(faces: Iterable[Face]) -> list[Face]:
     return sorted(faces, key=lambda face: face.area_px, reverse=True)
+
+
+def _others(faces: Sequence[Face], known: Sequence[Face]) -> list[Face]:
+    """The faces that are none of the known ones."""
+    if not faces or not known:
+        return list(faces)
+    shared = covered(np.stack([face.box_xyxy for face in faces]), np.stack([face.box_xyxy for face in known]))
+    return [face for face, most in zip(faces, shared.max(axis=1), strict=True) if most <= MAX_COVERED]
 
 
 def _face(image: DecodedImage, decoded: NDArray[np.float32], full_size: NDArray[np.float32]) -> Face:

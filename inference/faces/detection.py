@@ -22,6 +22,16 @@ face at 0.8 of its box). More padding gains nothing and loses faces on a 256x256
 """
 
 
+RELIABLE_FACE_PX: Final = 24
+"""The detector finds every face of this size on its canvas, 80 % of those of 20 pixels and 41 % of those of 16: 100
+photographs (LFW), shrunk."""
+
+EXACT_FACE_PX: Final = 32
+"""From this size on the canvas the landmarks are as exact as they get. Embeddings of faces of 48 to 100 pixels have a
+cosine of at least 0.90 (the fifth percentile) to those of the photographs when the faces are seen with 32 pixels, 0.78
+when with 24 and 0.70 when with 20."""
+
+
 @dataclass(frozen=True, slots=True)
 class Letterbox:
     """Where on a canvas a picture lies.
@@ -74,8 +84,6 @@ def choose_canvas(
     width: int,
     height: int,
     sizes: Sequence[tuple[int, int]],
-    *,
-    max_side_px: int = MAX_CANVAS_SIDE_PX,
 ) -> tuple[int, int]:
     """Choose the canvas that shrinks a picture least; of equal ones the smallest.
 
@@ -83,19 +91,28 @@ def choose_canvas(
         width: of the picture, in pixels.
         height: likewise.
         sizes: the (width, height) pairs that the detector serves.
-        max_side_px: canvases with a longer side are left out.
 
     Returns:
         (width, height) in pixels.
-
-    Raises:
-        ValueError: no canvas is small enough.
     """
 
     def shrinking_then_area(size: tuple[int, int]) -> tuple[float, int]:
-        return -_scale(width, height, size), size[0] * size[1]
+        return -scale_on_canvas(width, height, size), size[0] * size[1]
 
-    return min((size for size in sizes if max(size) <= max_side_px), key=shrinking_then_area)
+    return min(sizes, key=shrinking_then_area)
+
+
+def scale_on_canvas(width: int, height: int, canvas: tuple[int, int], padding: float = 0.0) -> float:
+    """How large a picture is on a canvas, as a share of its size: at most 1, as it is never enlarged.
+
+    Args:
+        width: of the picture, in pixels.
+        height: likewise.
+        canvas: (width, height) in pixels.
+        padding: the space to leave on each side, as a share of the picture's size.
+    """
+    room = 1 + 2 * padding
+    return min(1.0, canvas[0] / (width * room), canvas[1] / (height * room))
 
 
 def letterbox(
@@ -112,21 +129,26 @@ def letterbox(
         The canvas, uint8 (canvas height, canvas width, 3), BGR, and where the picture lies on it.
     """
     height, width = pixels_bgr.shape[:2]
-    shrinking = _scale(width, height, canvas, padding)
+    shrinking = scale_on_canvas(width, height, canvas, padding)
     fitted_width, fitted_height = max(1, round(width * shrinking)), max(1, round(height * shrinking))
-    fitted = _resize(pixels_bgr, fitted_width, fitted_height)
+    fitted = resize(pixels_bgr, fitted_width, fitted_height)
     left, top = (canvas[0] - fitted_width) // 2, (canvas[1] - fitted_height) // 2
     placed = np.zeros((canvas[1], canvas[0], 3), np.uint8)
     placed[top : top + fitted_height, left : left + fitted_width] = fitted
     return placed, Letterbox(fitted_width / width, fitted_height / height, left, top)
 
 
-def _scale(width: int, height: int, canvas: tuple[int, int], padding: float = 0.0) -> float:
-    room = 1 + 2 * padding
-    return min(1.0, canvas[0] / (width * room), canvas[1] / (height * room))
+def resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    """Make a picture smaller, without aliasing.
 
+    Args:
+        pixels: uint8 (h, w, 3).
+        width: wanted, in pixels; at most the picture's.
+        height: likewise.
 
-def _resize(pixels: NDArray[np.uint8], width: int, height: int) -> NDArray[np.uint8]:
+    Returns:
+        uint8 (height, width, 3).
+    """
     if pixels.shape[:2] == (height, width):
         return pixels
     halved, _ = halve_until(pixels, max(width / pixels.shape[1], height / pixels.shape[0]))

@@ -6,8 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.analyzer import Face
 from inference.faces.decode import DecodedImage
 from inference.faces.scaling import halve_until
+from inference.faces.turning import turned, upright_turn
 
 THUMBNAIL_SIZE_PX: Final = 256
 MARGIN: Final = 0.3
@@ -15,18 +17,17 @@ MARGIN: Final = 0.3
 _JPEG_QUALITY: Final = 85
 
 
-def face_thumbnail(image: DecodedImage, box_xyxy: NDArray[np.float32]) -> bytes:
-    """Cut a face and a margin out of a picture.
+def face_thumbnail(image: DecodedImage, face: Face) -> bytes:
+    """Cut a face and a margin out of a picture, and turn it so that the face is upright.
 
     Args:
         image: the picture.
-        box_xyxy: float32 (4,): left, top, right, bottom in pixels of the full-size picture, at least in part
-            within it.
+        face: where it is, at least in part within the picture.
 
     Returns:
         JPEG bytes; square unless the picture ends, at most ``THUMBNAIL_SIZE_PX`` a side, never enlarged.
     """
-    region = _region(image, box_xyxy)
+    region = turned(_region(image, face.box_xyxy), upright_turn(face.landmarks_xy))
     scale = min(1.0, THUMBNAIL_SIZE_PX / max(region.shape[:2]))
     halved, _ = halve_until(region, scale)
     size = (max(1, round(region.shape[1] * scale)), max(1, round(region.shape[0] * scale)))

@@ -81,7 +81,7 @@ def main() -> None:
     photos = sorted(Path(directory).glob("*/*"))
     images = [decode_image(photo.read_bytes()) for photo in photos]
     analyzer = FaceAnalyzer(TritonClient(address), DETECTOR.input.sizes)
-    found = analyzer.find_faces(images, retry_padded=True)
+    found = analyzer.find_faces(images, retry=True)
     people = [photo.parent.name for photo, faces in zip(photos, found, strict=True) if faces]
     subjects = [_most_central(image, faces) for image, faces in zip(images, found, strict=True) if faces]
     same, other = similarities(analyzer.embed(subjects), people)

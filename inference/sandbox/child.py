@@ -72,7 +72,7 @@ def serve(channel: socket.socket) -> None:
 def _answer(channel: socket.socket, request: DecodePhoto | SampleVideo, descriptors: list[int]) -> Message:
     try:
         if isinstance(request, DecodePhoto):
-            return _decode_photo(*descriptors)
+            return _decode_photo(request, *descriptors)
         return _sample_video(channel, *descriptors)
     except MediaError as error:
         return Refused(reason=error.reason, message=error.message[:MAX_TEXT])
@@ -85,8 +85,8 @@ def _answer(channel: socket.socket, request: DecodePhoto | SampleVideo, descript
         return Raised(traceback=traceback.format_exc()[-MAX_TEXT:])
 
 
-def _decode_photo(source: int, area: int) -> PhotoDecoded:
-    image = decode_image(os.pread(source, os.fstat(source).st_size, 0))
+def _decode_photo(request: DecodePhoto, source: int, area: int) -> PhotoDecoded:
+    image = decode_image(os.pread(source, os.fstat(source).st_size, 0), full_size=request.full_size)
     height, width = image.pixels_bgr.shape[:2]
     pages = mmap.mmap(area, image.pixels_bgr.nbytes)
     np.copyto(picture_at(pages, 0, height, width), image.pixels_bgr)

@@ -19,6 +19,7 @@ from inference.faces.errors import ImageTooLargeError, UnreadableImageError
 from inference.sandbox.errors import DecoderCrashedError, DecodingLimitError, SandboxError
 from inference.sandbox.lockdown import MAX_MEMORY_BYTES, Layer
 from inference.sandbox.memory import (
+    FULL_SIZE_AREA_BYTES,
     MIN_SLOTS,
     PHOTO_AREA_BYTES,
     VIDEO_AREA_BYTES,
@@ -143,10 +144,10 @@ class Decoder:
                 self._zygote.close()
                 self._zygote = None
 
-    def decode_photo(self, data: bytes) -> DecodedImage:
+    def decode_photo(self, data: bytes, *, full_size: bool = False) -> DecodedImage:
         """Decodes one picture; see `photos`."""
-        with self.photos() as decode:
-            return decode(data)
+        with self._decoding("picture", self._limits.photo_seconds) as decoding:
+            return decoding.photo(data, full_size=full_size)
 
     @contextmanager
     def photos(self) -> Iterator[DecodePhotoBytes]:
@@ -210,12 +211,13 @@ class _Decoding:
         self._limits = limits
         self._exited: Exited | None = None
 
-    def photo(self, data: bytes) -> DecodedImage:
+    def photo(self, data: bytes, *, full_size: bool = False) -> DecodedImage:
         """Decodes a picture."""
-        with opened_bytes(data) as source, opened_area(PHOTO_AREA_BYTES) as area:
-            self.ask(DecodePhoto(), source, area)
+        area_bytes = FULL_SIZE_AREA_BYTES if full_size else PHOTO_AREA_BYTES
+        with opened_bytes(data) as source, opened_area(area_bytes) as area:
+            self.ask(DecodePhoto(full_size=full_size), source, area)
             answer = self.answer(self._limits.photo_seconds)
-            if not isinstance(answer, PhotoDecoded) or answer.size_bytes > PHOTO_AREA_BYTES:
+            if not isinstance(answer, PhotoDecoded) or answer.size_bytes > area_bytes:
                 raise self.crashed(f"it says {answer}")
             pages = map_for_reading(area, answer.size_bytes)
         pixels = picture_at(pages, 0, answer.pixel_height, answer.pixel_width)

@@ -12,11 +12,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from inference.faces.decode import MAX_PIXELS
 from inference.video.probe import MAX_FRAME_PIXELS
 
 CHANNELS: Final = 3
 PHOTO_AREA_BYTES: Final = 64 * 2**20
 """Twice the largest picture that comes out of `decode_image`, 3199x3199."""
+FULL_SIZE_AREA_BYTES: Final = CHANNELS * MAX_PIXELS
+"""The largest picture that is decoded."""
 MIN_SLOTS: Final = 2
 """One is filled while the other is copied."""
 VIDEO_AREA_BYTES: Final = MIN_SLOTS * CHANNELS * MAX_FRAME_PIXELS

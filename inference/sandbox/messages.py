@@ -77,6 +77,7 @@ class DecodePhoto(Message):
     """Decode a picture; beside it its bytes and an area for the pixels."""
 
     kind: Literal["decode_photo"] = "decode_photo"
+    full_size: bool
 
 
 class SampleVideo(Message):

@@ -10,6 +10,7 @@ import tritonclient.grpc as triton
 from numpy.typing import NDArray
 from tritonclient.utils import InferenceServerException
 
+from inference.faces.suppression import suppress_overlapping
 from inference.models import golden, graph
 from inference.models.errors import GoldenMismatchError
 from inference.models.manifest import Manifest, load_detector, load_embedder
@@ -21,7 +22,6 @@ from inference.triton.errors import (
     TritonOverloadedError,
     TritonUnavailableError,
 )
-from inference.triton.suppression import suppress_overlapping
 from whodex.runtime.channel_options import DIRECT
 
 DETECTOR = load_detector()

@@ -89,7 +89,7 @@ class Track:
         self.times_s.append(time_s)
         self.boxes_xyxy.append(face.box_xyxy)
         if best_shots.wants(self.best, time_s, face):
-            thumbnail = face_thumbnail(frame, face.box_xyxy)
+            thumbnail = face_thumbnail(frame, face)
             self.best = best_shots.add(self.best, Candidate(time_s, face, thumbnail))
 
 

@@ -18,12 +18,12 @@ from inference.faces.analyzer import FaceAnalyzer
 from inference.faces.decode import decode_image
 from inference.faces.quality import MIN_DETECTION_SCORE
 from inference.faces.selection import choose_face
+from inference.faces.suppression import suppress_overlapping
 from inference.faces.thumbnail import face_thumbnail
 from inference.models.cache import verified_path
 from inference.models.manifest import Manifest
 from inference.triton.backend import runtime
 from inference.triton.client import DETECTOR, EMBEDDER
-from inference.triton.suppression import suppress_overlapping
 from inference.video.decode import open_video
 from inference.video.pipeline import analyze_video
 from inference.video.sampling import VideoSampler
@@ -83,10 +83,10 @@ def measure_photos(photos: Sequence[bytes], seconds: float) -> Measured:
 
     def claim(photos_of_claim: Sequence[bytes]) -> None:
         images = [decode_image(photo) for photo in photos_of_claim]
-        chosen = [choose_face(faces) for faces in analyzer.find_faces(images, retry_padded=True)]
+        chosen = [choose_face(faces) for faces in analyzer.find_faces(images, retry=True)]
         analyzer.embed(chosen)
         for image, face in zip(images, chosen, strict=True):
-            face_thumbnail(image, face.box_xyxy)
+            face_thumbnail(image, face)
 
     endless = cycle(photos)
     return _steady(lambda: claim(list(islice(endless, PHOTOS_PER_CLAIM))), PHOTOS_PER_CLAIM, seconds)

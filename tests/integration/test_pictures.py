@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.pictures.encodings import Encoding, encodings
+from tests.pictures.control_set import FACES_XYXY
+from tests.pictures.encodings import Encoding, Pixels, encodings, save
 from whodex import Client
 from whodex.demo.samples import pull_samples, sample
 from whodex.errors import InvalidArgumentError
 from whodex.runtime.pictures import PictureFormat
+from whodex.v1.geometry_pb2 import Box
 from whodex.v1.person_pb2 import Person, ReferencePhoto
 from whodex.v1.search_service_pb2 import IdentifiedFace, VerifyFacesResponse
 
@@ -55,8 +57,20 @@ def person(client: Client) -> Person:
 
 
 def portrait(encoding: Encoding) -> bytes:
-    with Image.open(sample("obama.jpg")) as picture:
-        return encoding.encode(np.asarray(picture.convert("RGB").reduce(2)))
+    return encoding.encode(np.asarray(Image.fromarray(pixels("obama.jpg")).reduce(2)))
+
+
+def pixels(name: str) -> Pixels:
+    with Image.open(sample(name)) as picture:
+        return np.asarray(picture.convert("RGB"))
+
+
+def jpeg(picture: Pixels) -> bytes:
+    return save(Image.fromarray(picture), "JPEG", quality=92)
+
+
+def corners(box: Box) -> tuple[float, ...]:
+    return box.left, box.top, box.right, box.bottom
 
 
 def test_every_format_is_here() -> None:
@@ -82,6 +96,39 @@ def test_a_query_picture_of_any_format_shows_its_person(client: Client, person: 
     assert face.verdict == IdentifiedFace.VERDICT_KNOWN
     compared = client.search.verify(data, sample("obama3.jpg").read_bytes())
     assert compared.verdict == VerifyFacesResponse.VERDICT_SAME_PERSON
+
+
+def test_a_photo_stored_on_its_side_shows_its_person(client: Client, person: Person) -> None:
+    lying = jpeg(np.rot90(pixels("obama.jpg")))
+    (face,) = client.search.identify(lying, consistency_token=person.consistency_token).faces
+    assert face.verdict == IdentifiedFace.VERDICT_KNOWN
+    # The box is that of the picture as it is: turned by a quarter, counter-clockwise, 910 pixels wide before.
+    left, top, right, bottom = FACES_XYXY["obama.jpg"][0]
+    assert corners(face.box) == pytest.approx((top, 910 - right, bottom, 910 - left), abs=12)
+
+    photo = client.people.upload_photo(client.people.create("Lying").name, lying)
+    photo = client.people.wait_for_photo(photo.name, timeout_seconds=WAIT_SECONDS)
+    assert photo.state == ReferencePhoto.STATE_READY, photo.failure
+    (in_thumbnail,) = client.search.identify(client.contents.download(photo.thumbnail.name)).faces
+    assert in_thumbnail.quality.detection_score > 0.99
+    assert in_thumbnail.box.bottom - in_thumbnail.box.top > in_thumbnail.box.right - in_thumbnail.box.left
+
+
+def test_people_far_away_in_a_large_picture_are_found_and_can_be_enrolled(client: Client) -> None:
+    """As a telephone takes it: 12 megapixels, the faces 45 pixels wide, 7 on the detector's canvas."""
+    group = np.asarray(Image.fromarray(pixels("t1.jpg")).resize((512, 354), Image.Resampling.LANCZOS))
+    ground = np.full((3000, 4000, 3), (90, 130, 60), np.uint8)
+    ground[2000:2354, 1500:2012] = group
+    picture = jpeg(ground)
+
+    faces = client.search.identify(picture).faces
+    assert len(faces) == 6
+
+    person = client.people.create("Far away")
+    photo = client.people.upload_photo(person.name, picture, face_box=faces[3].box)
+    photo = client.people.wait_for_photo(photo.name, timeout_seconds=WAIT_SECONDS)
+    assert photo.state == ReferencePhoto.STATE_READY, photo.failure
+    assert corners(photo.face_box) == pytest.approx(corners(faces[3].box), abs=2)
 
 
 def test_a_photo_is_no_video_although_both_are_the_same_kind_of_file(client: Client, person: Person) -> None:

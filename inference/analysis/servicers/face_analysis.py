@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import grpc.aio
 import numpy as np
@@ -25,6 +25,13 @@ _REASONS = {
 }
 
 
+class Analyze(Protocol):
+    """Finds and embeds the faces in the bytes of a picture."""
+
+    def __call__(self, data: bytes, /, *, every_face: bool) -> Awaitable[AnalyzedPicture]:
+        """See `inference.analysis.picture.analyze_picture`."""
+
+
 class FaceAnalysisServicer(FaceAnalysisServiceServicer):
     """The RPCs of FaceAnalysisService.
 
@@ -33,7 +40,7 @@ class FaceAnalysisServicer(FaceAnalysisServiceServicer):
         space: the id of the embedding space that it embeds into.
     """
 
-    def __init__(self, analyze: Callable[[bytes], Awaitable[AnalyzedPicture]], space: str) -> None:
+    def __init__(self, analyze: Analyze, space: str) -> None:
         self._analyze = analyze
         self._space = space
 
@@ -44,7 +51,7 @@ class FaceAnalysisServicer(FaceAnalysisServiceServicer):
     ) -> AnalyzeImageResponse:
         """Finds, measures and embeds the faces in a picture."""
         with _errors_of_the_wire():
-            picture = await self._analyze(request.image)
+            picture = await self._analyze(request.image, every_face=request.every_face)
         faces = zip(picture.faces, picture.embeddings, strict=True)
         return AnalyzeImageResponse(
             faces=[_to_proto(face, embedding, self._space) for face, embedding in faces],

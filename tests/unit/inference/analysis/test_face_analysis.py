@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import grpc
 import grpc.aio
@@ -36,27 +37,29 @@ from whodex.v1.failure_pb2 import FailureReason
 TOKEN = "a-token-of-the-tests"  # noqa: S105 - of these tests only
 SPACE = "space-of-the-tests"
 
-Analyze = Callable[[bytes], AnalyzedPicture]
+Analyze = Callable[[bytes, bool], AnalyzedPicture]
 
 
-async def call(analyze: Analyze, image: bytes = b"a picture") -> AnalyzeImageResponse:
+async def call(analyze: Analyze, image: bytes = b"a picture", *, every_face: bool = False) -> AnalyzeImageResponse:
     """Serves one call; raises what a client sees."""
 
-    async def analyze_soon(data: bytes) -> AnalyzedPicture:
-        return analyze(data)
+    async def analyze_soon(data: bytes, *, every_face: bool) -> AnalyzedPicture:
+        return analyze(data, every_face)
 
     servicer = FaceAnalysisServicer(analyze_soon, SPACE)
     service = Service(SERVICE_NAME, add_FaceAnalysisServiceServicer_to_server, servicer)
     listener = Listener("127.0.0.1:0", [service], internal_credential(SecretStr(TOKEN)))
     async with running(listener) as port, internal_channel(f"127.0.0.1:{port}", TOKEN) as channel:
         try:
-            return await FaceAnalysisServiceStub(channel).AnalyzeImage(AnalyzeImageRequest(image=image))
+            return await FaceAnalysisServiceStub(channel).AnalyzeImage(
+                AnalyzeImageRequest(image=image, every_face=every_face)
+            )
         except grpc.aio.AioRpcError as error:
             raise from_rpc_error(error) from error
 
 
 def failing(error: Exception) -> Analyze:
-    def analyze(_: bytes) -> AnalyzedPicture:
+    def analyze(_data: bytes, _every_face: bool) -> AnalyzedPicture:  # noqa: FBT001
         raise error
 
     return analyze
@@ -66,14 +69,14 @@ async def test_faces_come_with_boxes_landmarks_quality_and_embeddings(make_quali
     box = np.array([10, 20, 110, 150], np.float32)
     face = Face(box, ARCFACE_TEMPLATE_XY, make_quality(detection_score=0.875), np.zeros((112, 112, 3), np.uint8))
     embedding = np.array([[0.6, 0.8]], np.float32)
-    seen: list[bytes] = []
+    seen: list[tuple[bytes, bool]] = []
 
-    def analyze(data: bytes) -> AnalyzedPicture:
-        seen.append(data)
+    def analyze(*request: Any) -> AnalyzedPicture:
+        seen.append(request)
         return AnalyzedPicture(640, 480, [face], embedding)
 
-    response = await call(analyze)
-    assert seen == [b"a picture"]
+    response = await call(analyze, every_face=True)
+    assert seen == [(b"a picture", True)]
     assert (response.width, response.height) == (640, 480)
     (found,) = response.faces
     assert [found.box.left, found.box.top, found.box.right, found.box.bottom] == [10, 20, 110, 150]
@@ -98,7 +101,7 @@ async def test_faces_come_with_boxes_landmarks_quality_and_embeddings(make_quali
 
 
 async def test_a_picture_without_faces_is_an_answer():
-    response = await call(lambda _: AnalyzedPicture(8, 8, [], np.empty((0, 0), np.float32)))
+    response = await call(lambda *_: AnalyzedPicture(8, 8, [], np.empty((0, 0), np.float32)))
     assert len(response.faces) == 0
     assert (response.width, response.height) == (8, 8)
 

@@ -84,3 +84,24 @@ def _centroid(crop: NDArray[np.uint8]) -> tuple[float, float]:
     weights = crop[..., 0].astype(np.float64)
     rows, columns = np.indices(weights.shape)
     return float((weights * columns).sum() / weights.sum()), float((weights * rows).sum() / weights.sum())
+
+
+@pytest.mark.parametrize(("face_px", "degrees"), [(30, 0), (112, 20), (700, -40), (1500, 170)])
+def test_a_face_is_cut_out_of_a_large_picture_as_out_of_a_small_one(face_px: int, degrees: float):
+    """What is far from the face does not count, nor how far it is from the picture's corner."""
+    turn = np.exp(1j * np.radians(degrees)) * face_px / 112
+    shape = ((ARCFACE_TEMPLATE_XY - 56) @ [1, 1j]) * turn
+    face = np.stack([shape.real, shape.imag], axis=1).astype(np.float32)
+    small = cv2.resize(np.random.default_rng(0).integers(0, 256, (80, 80, 3), np.uint8), (2048, 2048))
+    large = np.zeros((4096, 40_000, 3), np.uint8)
+    large[1024:3072, 30_720:32_768] = small
+    centre = np.float32([1000, 1100])
+    expected = align_face(small, face + centre)
+    found = align_face(large, face + centre + np.float32([30_720, 1024]))
+    # float32 keeps two digits behind the point so far to the right.
+    np.testing.assert_allclose(found.astype(int), expected, atol=2)
+
+
+def test_a_face_outside_of_the_picture_is_black():
+    picture = np.full((300, 400, 3), 255, np.uint8)
+    assert align_face(picture, ARCFACE_TEMPLATE_XY + np.float32([2000, -900])).max() == 0

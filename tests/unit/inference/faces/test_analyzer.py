@@ -12,23 +12,29 @@ from inference.faces.decode import DecodedImage
 
 SIZES = ((256, 256), (640, 360), (640, 640))
 COLOUR = (10, 200, 30)
+FOREHEAD = (200, 30, 10)
 
 
 class ColourModels:
     """Finds rectangles of one colour, with landmarks at the template's places in them; embeds mean colours.
+
+    A rectangle may have a forehead of another colour along one side. If that is not the upper one, it finds the face
+    all the same, as the real detector does, with landmarks that lie on their side and a lower score.
 
     Attributes:
         detected: shape of each batch of canvases.
         embedded: how many crops were in each batch.
         margin_px: what touches this margin of the canvas is overlooked, as the real detector overlooks faces
             that fill it.
+        least_px: smaller faces are overlooked.
     """
 
-    def __init__(self, *, score: float = 0.9, margin_px: int = 0) -> None:
+    def __init__(self, *, score: float = 0.999, margin_px: int = 0, least_px: int = 0) -> None:
         self.detected: list[tuple[int, ...]] = []
         self.embedded: list[int] = []
         self.score = score
         self.margin_px = margin_px
+        self.least_px = least_px
 
     def detect(self, images_bgr: NDArray[np.uint8], /) -> list[NDArray[np.float32]]:
         self.detected.append(images_bgr.shape)
@@ -39,21 +45,34 @@ class ColourModels:
         return crops_bgr.mean(axis=(1, 2), dtype=np.float32) + 1
 
     def _rectangles(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
-        rows, columns = np.nonzero(np.abs(image.astype(int) - COLOUR).max(axis=2) < 40)
+        rows, columns = np.nonzero(_is(image, COLOUR) | _is(image, FOREHEAD))
         if len(rows) == 0 or min(rows.min(), columns.min()) < self.margin_px:
             return np.empty((0, 15), np.float32)
-        # Two faces lie side by side: cut where columns are missing.
+        # Faces lie side by side: cut where columns are missing.
         cuts = np.flatnonzero(np.diff(np.unique(columns)) > 1)
         edges = [*np.unique(columns)[cuts], columns.max()]
         starts = [columns.min(), *np.unique(columns)[cuts + 1]]
-        found = [self._row(rows, columns, start, end) for start, end in zip(starts, edges, strict=True)]
-        return np.array(found, np.float32)
+        boxes = [self._box(rows, columns, start, end) for start, end in zip(starts, edges, strict=True)]
+        found = [self._row(image, box) for box in boxes if min(box[2:] - box[:2]) >= self.least_px]
+        return np.array(found, np.float32).reshape(-1, 15)
 
-    def _row(self, rows: NDArray[np.intp], columns: NDArray[np.intp], start: int, end: int) -> Sequence[float]:
+    def _box(self, rows: NDArray[np.intp], columns: NDArray[np.intp], start: int, end: int) -> NDArray[np.float32]:
         own = rows[(columns >= start) & (columns <= end)]
-        box = np.array([start, own.min(), end + 1, own.max() + 1], np.float32)
-        landmarks = box[:2] + (ARCFACE_TEMPLATE_XY / 112) * (box[2:] - box[:2])
-        return [*box, self.score, *landmarks.ravel()]
+        return np.array([start, own.min(), end + 1, own.max() + 1], np.float32)
+
+    def _row(self, image: NDArray[np.uint8], box: NDArray[np.float32]) -> Sequence[float]:
+        left, top, right, bottom = box.astype(int)
+        forehead = _is(image[top:bottom, left:right], FOREHEAD)
+        shape, turns = ARCFACE_TEMPLATE_XY / 112, 0
+        while forehead.any() and forehead[0].mean() < 0.9 and turns < 4:
+            forehead, turns = np.rot90(forehead), turns + 1
+            shape = np.stack([1 - shape[:, 1], shape[:, 0]], axis=1)
+        landmarks = box[:2] + shape * (box[2:] - box[:2])
+        return [*box, self.score if turns == 0 else 0.9, *landmarks.ravel()]
+
+
+def _is(image: NDArray[np.uint8], colour: tuple[int, int, int]) -> NDArray[np.bool_]:
+    return np.abs(image.astype(int) - colour).max(axis=2) < 40
 
 
 def picture(width: int, height: int, *boxes: tuple[int, int, int, int]) -> DecodedImage:
@@ -70,7 +89,7 @@ def test_boxes_and_landmarks_are_in_pixels_of_the_full_size_picture():
     np.testing.assert_allclose(face.box_xyxy, [800, 400, 1600, 1200], atol=6)
     np.testing.assert_allclose(face.landmarks_xy, [800, 400] + ARCFACE_TEMPLATE_XY / 112 * 800, atol=6)
     assert face.quality.face_size_px == pytest.approx(800, abs=8)
-    assert face.quality.detection_score == pytest.approx(0.9)
+    assert face.quality.detection_score == pytest.approx(0.999)
     assert face.crop_bgr.shape == (112, 112, 3)
 
 
@@ -98,15 +117,84 @@ def test_picture_that_its_face_fills_is_looked_at_again_with_space_around_it():
     images = [picture(256, 256, (0, 0, 256, 256)), picture(250, 250, (60, 60, 160, 160))]
     analyzer = FaceAnalyzer(models, SIZES)
     assert [len(faces) for faces in analyzer.find_faces(images)] == [0, 1]
-    (filled,), _ = analyzer.find_faces(images, retry_padded=True)
+    (filled,), _ = analyzer.find_faces(images, retry=True)
     np.testing.assert_allclose(filled.box_xyxy, [0, 0, 256, 256], atol=4)
-    assert models.detected[-1] == (1, 256, 256, 3)
+    # As it is and turned, each with space around it; the second picture needs nothing.
+    assert models.detected[-1] == (4, 256, 256, 3)
 
 
-def test_nothing_is_looked_at_again_when_every_picture_has_a_face():
+def test_nothing_is_looked_at_again_when_every_picture_has_an_upright_face():
     models = ColourModels()
-    FaceAnalyzer(models, SIZES).find_faces([picture(250, 250, (60, 60, 160, 160))], retry_padded=True)
+    FaceAnalyzer(models, SIZES).find_faces([picture(250, 250, (60, 60, 160, 160))], retry=True)
     assert len(models.detected) == 1
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_face_on_its_side_is_seen_upright(quarters: int):
+    upright = picture(250, 200, (60, 40, 160, 140)).pixels_bgr
+    upright[40:65, 60:160] = FOREHEAD
+    image = DecodedImage.from_pixels(np.ascontiguousarray(np.rot90(upright, -quarters)))
+    analyzer = FaceAnalyzer(ColourModels(), SIZES)
+    ((lying,),) = analyzer.find_faces([image])
+    ((face,),) = analyzer.find_faces([image], retry=True)
+    # Where it is in the picture as it is, but cut out upright.
+    np.testing.assert_allclose(face.box_xyxy, lying.box_xyxy, atol=2)
+    assert (lying.quality.detection_score, face.quality.detection_score) == pytest.approx((0.9, 0.999))
+    assert _is(face.crop_bgr[4:16, 20:90], FOREHEAD).all()
+    assert not _is(face.crop_bgr[56:], FOREHEAD).any()
+
+
+def test_a_face_that_the_canvas_shows_small_is_looked_at_from_near():
+    models = ColourModels()
+    image = picture(1600, 900, (400, 300, 450, 350), (1000, 300, 1200, 500))
+    ((_, small),) = FaceAnalyzer(models, SIZES).find_faces([image], retry=True)
+    np.testing.assert_allclose(small.box_xyxy, [400, 300, 450, 350], atol=0.5)
+    assert models.detected == [(1, 360, 640, 3), (1, 256, 256, 3)]
+
+
+def test_small_faces_of_a_large_picture_are_found_in_parts():
+    """Each once, wherever the parts meet, and in pixels of the whole picture."""
+    models = ColourModels(least_px=20)
+    corners = [(x + y // 7, y) for y in (0, 700, 1464) for x in range(0, 1700, 333)]
+    boxes = [(left, top, left + 36, top + 36) for left, top in corners]
+    image = picture(2000, 1500, *boxes)
+    analyzer = FaceAnalyzer(models, SIZES)
+    ((known),) = analyzer.find_faces([image])
+    assert known == []
+    assert analyzer.overlooks_small_faces(image)
+    faces = analyzer.find_small_faces(image)
+    found = sorted(tuple(face.box_xyxy.round().astype(int).tolist()) for face in faces)
+    np.testing.assert_allclose(found, sorted(boxes), atol=1)
+    assert max(shape[0] for shape in models.detected) <= 16
+
+
+def test_faces_that_are_known_stay_and_are_not_found_twice():
+    image = picture(2000, 1500, (100, 100, 140, 140), (600, 600, 1500, 1500))
+    analyzer = FaceAnalyzer(ColourModels(least_px=16), SIZES)
+    ((large,),) = analyzer.find_faces([image])
+    faces = analyzer.find_small_faces(image, [large])
+    assert faces[0] is large
+    np.testing.assert_allclose(faces[1].box_xyxy, [100, 100, 140, 140], atol=1)
+    assert len(faces) == 2
+
+
+@pytest.mark.parametrize("size", [(9_000, 1), (1, 9_000), (9_000, 900), (3, 3)])
+def test_pictures_of_any_shape_can_be_looked_at_in_parts(size: tuple[int, int]):
+    analyzer = FaceAnalyzer(ColourModels(), SIZES)
+    assert analyzer.find_faces([picture(*size)], retry=True) == [[]]
+    assert analyzer.find_small_faces(picture(*size)) == []
+
+
+def test_nothing_is_overlooked_in_a_small_picture():
+    analyzer = FaceAnalyzer(ColourModels(), SIZES)
+    assert not analyzer.overlooks_small_faces(picture(850, 600))
+    assert analyzer.overlooks_small_faces(picture(860, 600))
+
+
+def test_nothing_is_overlooked_where_no_face_has_room():
+    analyzer = FaceAnalyzer(ColourModels(), SIZES)
+    assert analyzer.overlooks_small_faces(picture(20_000, 32))
+    assert not analyzer.overlooks_small_faces(picture(20_000, 31))
 
 
 def test_what_scores_low_is_no_face():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from inference.faces.boxes import iou
+from inference.faces.boxes import covered, iou
 
 
 def boxes(*boxes_xyxy: tuple[float, ...]) -> np.ndarray:
@@ -34,3 +34,10 @@ def test_every_pair_has_its_overlap():
 
 def test_a_box_without_area_overlaps_nothing():
     assert iou(boxes((5, 5, 5, 5)), boxes((0, 0, 10, 10), (5, 5, 5, 5))).tolist() == [[0, 0]]
+
+
+def test_what_lies_in_another_box_is_covered():
+    first = boxes((0, 0, 10, 10), (2, 2, 7, 7))
+    second = boxes((0, 0, 10, 10), (5, 0, 15, 10), (20, 20, 30, 30))
+    assert covered(first, second) == pytest.approx(np.array([[1, 0.5, 0], [1, 0.4, 0]]), abs=1e-6)
+    assert covered(boxes((5, 5, 5, 5)), second).tolist() == [[0, 0, 0]]

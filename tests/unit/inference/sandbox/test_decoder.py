@@ -76,6 +76,13 @@ def test_a_large_picture_keeps_its_size(decoder: Decoder) -> None:
     assert decoded.pixels_bgr.shape == (1500, 2000, 3)
 
 
+def test_a_large_picture_keeps_every_pixel_where_that_is_asked_for(decoder: Decoder) -> None:
+    data = picture(size=(5000, 5000))
+    decoded = decoder.decode_photo(data, full_size=True)
+    np.testing.assert_array_equal(decoded.pixels_bgr, decode_image(data, full_size=True).pixels_bgr)
+    assert decoded.pixels_bgr.shape == (5000, 5000, 3)
+
+
 def test_a_video_comes_out_as_it_does_without_a_sandbox(decoder: Decoder, film: Path) -> None:
     with open_video(film) as video:
         sampler = VideoSampler(video)

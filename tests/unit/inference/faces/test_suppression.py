@@ -1,7 +1,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from inference.triton.suppression import suppress_overlapping
+from inference.faces.suppression import suppress_overlapping, suppress_seen_twice
 
 
 def detections(*boxes: tuple[float, float, float, float]) -> NDArray[np.float32]:
@@ -28,3 +28,15 @@ def test_faces_beside_each_other_stay():
 
 def test_nothing_gives_nothing():
     assert suppress_overlapping(detections()).shape == (0, 15)
+
+
+def test_of_two_views_of_a_face_the_better_one_stays():
+    cut_off, whole, other = detections((0, 0, 10, 4), (0, 0, 10, 12), (30, 0, 40, 10))
+    whole[4] = 0.99
+    kept = suppress_seen_twice([np.array([cut_off, other]), np.array([whole])])
+    np.testing.assert_array_equal(kept, [whole, other])
+
+
+def test_faces_beside_each_other_stay_in_several_views():
+    left, right = detections((0, 0, 10, 10), (7, 0, 17, 10))
+    assert len(suppress_seen_twice([np.array([left]), np.array([right])])) == 2
