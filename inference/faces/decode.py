@@ -64,7 +64,8 @@ _UPRIGHT: Final[dict[int, Callable[[NDArray[np.uint8]], cv2.typing.MatLike]]] = 
 
 # What the readers raise at damaged bytes, seen by flipping and cutting bytes of every format.
 _DAMAGED: Final = (
-    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError, struct.error
+    ArithmeticError, AssertionError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, TypeError, ValueError,
+    struct.error,
 )  # fmt: skip
 
 # Pillow only warns between its own limit and twice that; _check_size refuses, and exactly.
@@ -180,7 +181,7 @@ def _load(image: Image.Image, min_side_px: int) -> tuple[tuple[int, int], int]:
         size = image.size
         _check_is_no_preview(image)
         factor = max(1, max(size) // min_side_px)
-        drafted = image.draft(None, (size[0] // factor, size[1] // factor))
+        drafted = image.draft(None, (max(1, size[0] // factor), max(1, size[1] // factor)))
         image.load()
         # Read after loading: a PNG may carry its EXIF behind the pixels, and TIFF is made upright meanwhile.
         return size if drafted else image.size, _orientation(image)

@@ -100,7 +100,8 @@ def _demux(descriptor: int) -> InputContainer:
         "enable_drefs": "0",
     }
     try:
-        return av.open("fd:", format="mov", options=options)
+        # Titles and the like are not read, and need not be text.
+        return av.open("fd:", format="mov", options=options, metadata_errors="ignore")
     except MemoryError:
         raise  # which some of FFmpeg's errors are
     except av.FFmpegError as error:

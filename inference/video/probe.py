@@ -59,7 +59,8 @@ def pick_stream(container: InputContainer) -> VideoStream:
     streams = [stream for stream in container.streams.video if not stream.disposition & _COVER_ART]
     if not streams:
         raise NoVideoStreamError("The file holds no video stream; upload a file with pictures in it.")
-    codec = streams[0].codec_context.name
+    # FFmpeg has no decoder at all for what is encrypted, for example.
+    codec = streams[0].codec_context.name if streams[0].codec_context else "something unknown"
     if codec not in CODECS:
         raise UnsupportedVideoCodecError(
             f"The video is coded as {codec}; convert it to H.264 in an MP4 file and upload that."

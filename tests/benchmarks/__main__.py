@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import photos, queries, valid_media, video
+from tests.benchmarks import hostile, photos, queries, valid_media, video
 from tests.benchmarks.report import RESULTS, Row, publish
 from tests.benchmarks.stack import running_stack
 from whodex.demo.render import render
@@ -24,6 +24,7 @@ def main() -> None:
     pull_samples()
     RESULTS.mkdir(parents=True, exist_ok=True)
     render(VIDEO, seed=arguments.seed)
+    _publish("hostile", hostile.measure, hostile.ROWS)
     with running_stack() as state:
         _publish("photos", lambda: photos.measure(state, arguments.seconds), photos.ROWS)
         _publish("video", lambda: video.measure(state, VIDEO), video.ROWS)
