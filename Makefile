@@ -139,6 +139,10 @@ test-unit: install ## Run the tests that need no running part
 test-wheel: setup ## Build the wheel and run every task from it, away from the checkout
 	@tests/wheel/run.sh
 
+.PHONY: fuzz
+fuzz: install ## Fuzz every parser of untrusted bytes: SECONDS=60 for each
+	$(BIN)/python -m tests.fuzz --seconds=$(or $(SECONDS),60)
+
 .PHONY: bench
 bench: setup ## Measure, and compare with the targets
 	$(BIN)/python -m tests.benchmarks
