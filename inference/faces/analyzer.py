@@ -40,8 +40,8 @@ class Face:
 
     Attributes:
         box_xyxy: float32 (4,): left, top, right, bottom in pixels of the full-size upright picture, within it.
-        landmarks_xy: float32 (5, 2), likewise: the eyes, the nose, the corners of the mouth, the image's left
-            before its right; may lie outside.
+        landmarks_xy: float32 (5, 2), likewise: the eyes, the nose, the corners of the mouth, left before right as
+            whoever looks at the face upright sees them; may lie outside.
         quality: the measured numbers.
         crop_bgr: uint8 (112, 112, 3), BGR, aligned.
     """
