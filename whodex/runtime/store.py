@@ -33,7 +33,7 @@ from whodex.runtime.partial import (
 )
 
 if TYPE_CHECKING:
-    from obstore.store import S3Config  # it exists for type checkers alone
+    from obstore.store import ClientConfig, S3Config  # they exist for type checkers alone
 
 _DELETES_AT_ONCE = 32
 
@@ -69,9 +69,10 @@ class ObjectStore:
         """
         if url.startswith("file://"):
             return cls(from_url(url, mkdir=True))
-        if s3 is not None and s3.get("endpoint", "").startswith("http://"):
-            return cls(S3Store.from_url(url, config=s3, client_options={"allow_http": True}))
-        return cls(S3Store.from_url(url, config=s3))
+        if s3 is None:
+            return cls(from_url(url))
+        options: ClientConfig = {"allow_http": s3.get("endpoint", "").startswith("http://")}
+        return cls(S3Store.from_url(url, config=s3, client_options=options))
 
     async def put(self, key: str, data: bytes) -> None:
         """Stores `data`; returns when it is durable."""

@@ -30,10 +30,13 @@ class StoreSettings(Settings):
 
     def open_store(self) -> ObjectStore:
         """Opens no connection yet."""
+        return ObjectStore.from_url(self.store_url, self._s3() or None)
+
+    def _s3(self) -> S3Config:
         s3: S3Config = {}
         if self.store_endpoint:
             s3["endpoint"] = self.store_endpoint
         if self.store_access_key and self.store_secret_key:
             s3["access_key_id"] = self.store_access_key.get_secret_value()
             s3["secret_access_key"] = self.store_secret_key.get_secret_value()
-        return ObjectStore.from_url(self.store_url, s3)
+        return s3
