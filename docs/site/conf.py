@@ -32,8 +32,6 @@ root_doc = "index"
 # As GitHub makes anchors, down to the headings of single fields' messages.
 myst_heading_anchors = 4
 nitpicky = True
-# A page that stands in no list below is listed by its folder alone.
-suppress_warnings = ["toc.not_included"]
 
 html_theme = "furo"
 html_title = f"Whodex {version}"
