@@ -12,6 +12,7 @@ from api_server.access.caller import Caller
 from api_server.limits.limits import Limits
 from api_server.names import LIBRARY, name
 from whodex.errors import QuotaViolation, ResourceExhaustedError
+from whodex.runtime.call_limits import CallerLimits
 from whodex.runtime.token_bucket import TokenBucket
 from whodex.v1 import error_reason_pb2
 
@@ -34,8 +35,8 @@ class _Library:
     running: list[int] = field(default_factory=lambda: [0, 0])
 
 
-class LimitedCallers:
-    """Lets calls in. The admin is not limited.
+class LimitedCallers(CallerLimits):
+    """The limits of libraries. The admin is not limited.
 
     What it remembers of a library is 500 bytes, and only libraries with a valid key come this far.
     """
@@ -44,19 +45,21 @@ class LimitedCallers:
         self._clock = clock
         self._libraries: dict[UUID, _Library] = {}
 
-    @contextmanager
-    def __call__(self, who: Caller, *, streaming: bool) -> Iterator[None]:
-        """Counts a call for the time of the block.
+    def check(self, who: Caller, *, streaming: bool) -> None:
+        """Raises ResourceExhaustedError: TOO_MANY_REQUESTS, TOO_MANY_CALLS or TOO_MANY_STREAMS."""
+        if who.library_id is not None and (library := self._libraries.get(who.library_id)):
+            _require_place(library, who.library_id, streaming=streaming)
+            _require_token(library, who.library_id, library.requests.wait_seconds(self._clock()))
 
-        Raises:
-            ResourceExhaustedError: TOO_MANY_REQUESTS, TOO_MANY_CALLS or TOO_MANY_STREAMS.
-        """
+    @contextmanager
+    def admitted(self, who: Caller, *, streaming: bool) -> Iterator[None]:
+        """Counts a call; errors as of `check`."""
         if who.library_id is None or who.limits is None:
             yield
             return
         library = self._find(who.library_id, who.limits)
         _require_place(library, who.library_id, streaming=streaming)
-        _require_token(library, who.library_id, self._clock())
+        _require_token(library, who.library_id, library.requests.take(self._clock()))
         library.running[streaming] += 1
         try:
             yield
@@ -91,8 +94,7 @@ def _require_place(library: _Library, library_id: UUID, *, streaming: bool) -> N
         )
 
 
-def _require_token(library: _Library, library_id: UUID, now: float) -> None:
-    wait_seconds = library.requests.take(now)
+def _require_token(library: _Library, library_id: UUID, wait_seconds: float) -> None:
     if wait_seconds > 0:
         rate = library.limits.requests_per_second
         raise ResourceExhaustedError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from whodex.errors import QuotaViolation, ResourceExhaustedError
 from whodex.v1 import error_reason_pb2
@@ -14,16 +14,19 @@ from whodex.v1 import error_reason_pb2
 BUSY_RETRY_SECONDS = 1.0
 
 
-class CallerLimits(Protocol):
-    """Lets a caller's call in for the time of a block, or raises ResourceExhaustedError."""
+class CallerLimits:
+    """How much each caller may ask for at a time. This one lets everything in.
 
-    def __call__(self, who: Any, *, streaming: bool) -> AbstractContextManager[None]:
-        """Args: what `authenticate` returned, and whether requests or responses are a stream."""
-        ...
+    Both methods are given what `authenticate` returned, and whether requests or responses are a stream; both raise
+    ResourceExhaustedError.
+    """
 
+    def check(self, who: Any, *, streaming: bool) -> None:
+        """Refuses a call that would be refused, without counting it."""
 
-def _unlimited(who: Any, *, streaming: bool) -> AbstractContextManager[None]:  # noqa: ARG001
-    return nullcontext()
+    def admitted(self, who: Any, *, streaming: bool) -> AbstractContextManager[None]:  # noqa: ARG002
+        """Counts a call for the time of the block."""
+        return nullcontext()
 
 
 @dataclass
@@ -40,7 +43,7 @@ class CallLimits:
         idle_seconds: between two requests of a stream: 1 MiB, the largest chunk, at 140 kbit/s.
     """
 
-    of_caller: CallerLimits = _unlimited
+    of_caller: CallerLimits = field(default_factory=CallerLimits)
     max_calls: int = 1024
     unary_seconds: float = 60.0
     response_stream_seconds: float = 3600.0

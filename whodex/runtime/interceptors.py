@@ -169,7 +169,7 @@ class _Call:
         limits = self._interceptor.limits
         with limits.of_server():
             who = await self._authenticated(context.peer())
-            with limits.of_caller(who, streaming=self._is_stream), called_by(who):
+            with limits.of_caller.admitted(who, streaming=self._is_stream), called_by(who):
                 # Not wait_for: on Python 3.11 it can lose a cancellation that comes with the result.
                 async with asyncio.timeout(self._seconds(context)), self._while_valid(who):
                     yield
@@ -177,12 +177,15 @@ class _Call:
     async def _authenticated(self, peer: str) -> Any:
         credential, strangers = str(self._metadata.get("authorization", "")), self._interceptor.strangers
         strangers.check(peer, credential)
+        # Who asks for too much is refused before the lookup, which costs more than the refusal. This grants nothing.
+        if (who := strangers.last(credential)) is not None:
+            self._interceptor.limits.of_caller.check(who, streaming=self._is_stream)
         try:
             who = await self._interceptor.authenticate(self._method, self._metadata)
         except UnauthenticatedError:
             strangers.wrong(peer, credential)
             raise
-        strangers.right(credential)
+        strangers.right(credential, who)
         return who
 
     def _while_valid(self, who: Any) -> AbstractAsyncContextManager[None]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from typing import Any
 
 from whodex.errors import QuotaViolation, ResourceExhaustedError
 from whodex.runtime.token_bucket import TokenBucket
@@ -18,6 +20,8 @@ WRONG_PER_SECOND = 1.0
 WRONG_BURST = 20
 # Each is some 300 bytes.
 REMEMBERED = 10_000
+# So soon a change of a library's limits holds for somebody who floods.
+FRESH_SECONDS = 1.0
 # Whoever has one IPv6 address has 2^64 of them: https://www.rfc-editor.org/rfc/rfc6177.
 _IPV6_NETWORK_BITS = 64
 
@@ -32,7 +36,7 @@ class Strangers:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._buckets: OrderedDict[str, TokenBucket] = OrderedDict()
-        self._right: OrderedDict[bytes, None] = OrderedDict()
+        self._right: OrderedDict[bytes, tuple[float, Any]] = OrderedDict()
 
     def check(self, peer: str, credential: str) -> None:
         """Raises ResourceExhaustedError, AUTHENTICATION_THROTTLED, when the address has tried too many wrong ones.
@@ -53,6 +57,11 @@ class Strangers:
                 quota=QuotaViolation(_address(peer), "wrong keys per second", WRONG_PER_SECOND),
             )
 
+    def last(self, credential: str) -> Any:
+        """Whose the credential was within the last second; None: it was not looked up. It may be revoked by now."""
+        found_at, who = self._right.get(_digest(credential), (-math.inf, None))
+        return who if self._clock() - found_at < FRESH_SECONDS else None
+
     def wrong(self, peer: str, credential: str) -> None:
         """A credential was refused."""
         self._right.pop(_digest(credential), None)
@@ -62,15 +71,15 @@ class Strangers:
         self._buckets.move_to_end(_address(peer))
         _forget_oldest(self._buckets)
 
-    def right(self, credential: str) -> None:
-        """A credential was accepted."""
+    def right(self, credential: str, who: Any) -> None:
+        """A credential was accepted, as that of `who`."""
         digest = _digest(credential)
-        self._right[digest] = None
+        self._right[digest] = self._clock(), who
         self._right.move_to_end(digest)
         _forget_oldest(self._right)
 
 
-def _forget_oldest(remembered: OrderedDict[str, TokenBucket] | OrderedDict[bytes, None]) -> None:
+def _forget_oldest(remembered: OrderedDict[str, TokenBucket] | OrderedDict[bytes, tuple[float, Any]]) -> None:
     if len(remembered) > REMEMBERED:
         remembered.popitem(last=False)
 

@@ -39,7 +39,8 @@ def who() -> Caller:
 
 
 def _call(limited: LimitedCallers, who: Caller, *, streaming: bool = False) -> None:
-    with limited(who, streaming=streaming):
+    limited.check(who, streaming=streaming)
+    with limited.admitted(who, streaming=streaming):
         pass
 
 
@@ -61,7 +62,7 @@ def test_calls_and_streams_at_once_are_counted_apart(
 ) -> None:
     with ExitStack() as running:
         for _ in range(most):
-            running.enter_context(limited(who, streaming=streaming))
+            running.enter_context(limited.admitted(who, streaming=streaming))
         with pytest.raises(ResourceExhaustedError) as caught:
             _call(limited, who, streaming=streaming)
         assert caught.value.reason_name == reason
@@ -71,7 +72,7 @@ def test_calls_and_streams_at_once_are_counted_apart(
 
 def test_a_call_that_fails_gives_its_place_back(limited: LimitedCallers, who: Caller) -> None:
     for _ in range(3):
-        with pytest.raises(ZeroDivisionError), limited(who, streaming=True):
+        with pytest.raises(ZeroDivisionError), limited.admitted(who, streaming=True):
             raise ZeroDivisionError
     _call(limited, who, streaming=True)
 
@@ -83,12 +84,26 @@ def test_another_library_does_not_notice(limited: LimitedCallers, who: Caller) -
 
 
 def test_new_limits_hold_from_the_next_call_on_and_what_runs_still_counts(limited: LimitedCallers, who: Caller) -> None:
-    with limited(who, streaming=True):
+    with limited.admitted(who, streaming=True):
         wider = Caller(who.library_id, limits=replace(LIMITS, concurrent_streams=2))
-        with limited(wider, streaming=True), pytest.raises(ResourceExhaustedError):
+        with limited.admitted(wider, streaming=True), pytest.raises(ResourceExhaustedError):
             _call(limited, wider, streaming=True)
 
 
 def test_the_admin_is_not_limited(limited: LimitedCallers) -> None:
     for _ in range(100):
         _call(limited, Caller(library_id=None), streaming=True)
+
+
+def test_to_check_takes_nothing(limited: LimitedCallers, who: Caller) -> None:
+    for _ in range(100):
+        limited.check(who, streaming=False)
+    _call(limited, who)
+
+
+def test_what_would_be_refused_is_refused_by_the_check_too(limited: LimitedCallers, who: Caller) -> None:
+    for _ in range(4):
+        _call(limited, who)
+    with pytest.raises(ResourceExhaustedError) as caught:
+        limited.check(who, streaming=False)
+    assert caught.value.reason_name == "TOO_MANY_REQUESTS"

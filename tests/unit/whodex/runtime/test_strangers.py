@@ -63,12 +63,13 @@ def test_all_addresses_of_an_ipv6_network_are_one(clock: _Clock) -> None:
 
 def test_who_was_right_lately_does_not_notice(clock: _Clock) -> None:
     strangers = Strangers(clock)
-    strangers.right("right")
+    strangers.right("right", "somebody")
     for _ in range(WRONG_BURST):
         strangers.wrong(PEER, "wrong")
     assert not _refused(strangers, PEER, "right")
     # Until it is revoked.
     strangers.wrong(PEER, "right")
+    assert strangers.last("right") is None
     assert _refused(strangers, PEER, "right")
 
 
@@ -76,5 +77,13 @@ def test_what_it_remembers_is_bounded(clock: _Clock) -> None:
     strangers = Strangers(clock)
     for number in range(REMEMBERED + 10):
         strangers.wrong(f"ipv4:host-{number}:1", "wrong")
-        strangers.right(str(number))
+        strangers.right(str(number), "somebody")
     assert (len(strangers._buckets), len(strangers._right)) == (REMEMBERED, REMEMBERED)
+
+
+def test_whose_a_credential_was_is_remembered_for_a_second(clock: _Clock) -> None:
+    strangers = Strangers(clock)
+    strangers.right("right", "somebody")
+    assert (strangers.last("right"), strangers.last("another")) == ("somebody", None)
+    clock.now += 1
+    assert strangers.last("right") is None
