@@ -51,12 +51,18 @@ def verify(entries: Iterable[AuditEntry], anchors: Iterable[AuditHead]) -> int:
     """
     hashes: dict[int, bytes] = {}
     before: AuditEntry | None = None
+    start, pruned_up_to = 1, 0
     for entry in entries:
         _check_place(before, entry)
+        start = start if before else entry.sequence
+        if entry.action == AuditAction.AUDIT_ACTION_PRUNE_LOG:
+            pruned_up_to = int(entry.resource.rpartition("/")[2])
         if entry.hash != entry_hash(entry):
             raise AuditBrokenError(f"entry {entry.sequence} was changed: its hash does not fit")
         hashes[entry.sequence] = entry.hash
         before = entry
+    if start > 1 and pruned_up_to != start - 1:
+        raise AuditBrokenError(f"it begins with entry {start}, but the retention removed those up to {pruned_up_to}")
     newest = 0 if before is None else before.sequence
     for anchor in anchors:
         if anchor.sequence > newest:

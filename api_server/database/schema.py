@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    CheckConstraint,
     DateTime,
     Dialect,
     Enum,
@@ -158,6 +159,10 @@ class Library(Base):
     people_count: Mapped[int] = mapped_column(server_default="0")
     # By the names of the fields of whodex.v1.LibraryLimits: those that are not the deployment's default.
     limit_overrides: Mapped[dict[str, Any]] = mapped_column(server_default="{}")
+    # The retention policy; 0: kept. That of the audit log is in audit_chains, which outlives the library.
+    video_days: Mapped[int] = mapped_column(server_default="0")
+    photo_days: Mapped[int] = mapped_column(server_default="0")
+    delete_people_without_consent: Mapped[bool] = mapped_column(server_default="false")
 
 
 class ApiKey(Base):
@@ -202,6 +207,10 @@ class Person(Base):
     request_sha256: Mapped[bytes | None]
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    # A serialised whodex.v1.Consent, only ever read whole.
+    consent: Mapped[bytes | None]
+    # From then on the person is not searched any more.
+    consent_expire_time: Mapped[datetime | None] = mapped_column(index=True)
     query_embedding: Mapped[Vector | None] = mapped_column(EmbeddingVector())
     query_space: Mapped[str | None]
     # The feed's sequence of the last change to the query embedding; 0: none yet.
@@ -376,11 +385,14 @@ class AuditChain(Base):
     """Where a library's audit log ends. Its lock, taken just before a commit, makes the entries follow each other."""
 
     __tablename__ = "audit_chains"
+    __table_args__ = (CheckConstraint("retention_days = 0 OR retention_days >= 30", name="retention"),)
 
     # No foreign key, here and below: the log outlives the library.
     library_id: Mapped[UUID] = mapped_column(primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger)
     hash: Mapped[bytes]
+    # Of the retention policy; 0: kept.
+    retention_days: Mapped[int] = mapped_column(server_default="0")
 
 
 class AuditRecord(Base):

@@ -36,6 +36,12 @@ def to_library(row: AnyRow, default_limits: Limits) -> library_pb2.Library:
             stored_bytes=row.stored_bytes, reserved_bytes=row.reserved_bytes, people=row.people_count
         ),
         limits=default_limits.with_overrides(row.limit_overrides).to_message(),
+        retention_policy=library_pb2.RetentionPolicy(
+            video_days=row.video_days,
+            photo_days=row.photo_days,
+            audit_days=row.audit_days,
+            delete_people_without_consent=row.delete_people_without_consent,
+        ),
     )
 
 

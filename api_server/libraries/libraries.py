@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, select, text, union_all, update
+from sqlalchemy import delete, exists, func, select, text, union_all, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server import feed, work
 from api_server.database.rows import AnyRow
-from api_server.database.schema import Appearance, CollectionKind, ErasureKind, Library, Person, ReferencePhoto, Video
+from api_server.database.schema import (
+    Appearance,
+    AuditChain,
+    CollectionKind,
+    ErasureKind,
+    Library,
+    Person,
+    ReferencePhoto,
+    Video,
+)
 from api_server.erasures import erasures
 from api_server.erasures.counting import count_contents
 from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
+from api_server.libraries.retention import policy_columns
 from api_server.limits.limits import changed_overrides
 from api_server.names import LIBRARY, name, not_found
 from whodex.errors import FailedPreconditionError
+from whodex.runtime.interceptors import validate
 from whodex.v1 import error_reason_pb2
-from whodex.v1.library_service_pb2 import CreateLibraryRequest, UpdateLibraryLimitsRequest
+from whodex.v1.library_service_pb2 import CreateLibraryRequest, UpdateLibraryLimitsRequest, UpdateLibraryRequest
 
 # A library may hold millions of rows; the call's own deadline still ends the wait.
 _PATIENCE = text("SET LOCAL statement_timeout = '10min'")
@@ -31,6 +43,17 @@ LIBRARY_COLUMNS = (
     Library.reserved_bytes,
     Library.people_count,
     Library.limit_overrides,
+    Library.video_days,
+    Library.photo_days,
+    Library.delete_people_without_consent,
+    func.coalesce(
+        # Correlated by hand: in a RETURNING nothing is by itself.
+        select(AuditChain.retention_days)
+        .where(AuditChain.library_id == Library.id)
+        .correlate(Library)
+        .scalar_subquery(),
+        0,
+    ).label("audit_days"),
 )
 
 
@@ -39,11 +62,11 @@ async def create(session: AsyncSession, request: CreateLibraryRequest) -> AnyRow
     request_id, digest = request_uuid(request.request_id), request_digest(request)
     values = {"display_name": request.display_name, "request_id": request_id, "request_sha256": digest}
     query = insert(Library).values(values).on_conflict_do_nothing().returning(*LIBRARY_COLUMNS)
-    row = (await session.execute(query)).one_or_none()
+    row: AnyRow | None = (await session.execute(query)).one_or_none()
     if row is not None:
         return row
     found = select(*LIBRARY_COLUMNS, Library.request_sha256).where(Library.request_id == request_id)
-    existing = (await session.execute(found)).one()
+    existing: AnyRow = (await session.execute(found)).one()
     if existing.request_sha256 != digest:
         raise reused(request_id)
     return existing
@@ -51,10 +74,29 @@ async def create(session: AsyncSession, request: CreateLibraryRequest) -> AnyRow
 
 async def get(session: AsyncSession, library_id: UUID) -> AnyRow:
     """Returns a library."""
-    row = (await session.execute(select(*LIBRARY_COLUMNS).where(Library.id == library_id))).one_or_none()
+    row: AnyRow | None = (await session.execute(select(*LIBRARY_COLUMNS).where(Library.id == library_id))).one_or_none()
     if row is None:
         raise not_found(name(LIBRARY, library_id))
     return row
+
+
+async def change(session: AsyncSession, request: UpdateLibraryRequest, library_id: UUID) -> None:
+    """Changes the fields that the mask names.
+
+    Raises:
+        NotFoundError: there is no such library.
+        InvalidArgumentError: INVALID_FIELD, a new value breaks the limits that it had at the creation.
+    """
+    values: dict[str, Any] = {}
+    if "display_name" in request.update_mask.paths:
+        # The same limits as for a new library, from the same contract.
+        validate(CreateLibraryRequest(display_name=request.library.display_name))
+        values["display_name"] = request.library.display_name
+    if "retention_policy" in request.update_mask.paths:
+        values |= policy_columns(request.library.retention_policy)
+    query = update(Library).where(Library.id == library_id).values(values).returning(Library.id)
+    if await session.scalar(query) is None:
+        raise not_found(name(LIBRARY, library_id))
 
 
 async def list_page(session: AsyncSession, *, after: UUID | None, limit: int) -> list[AnyRow]:

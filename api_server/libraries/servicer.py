@@ -10,7 +10,7 @@ from grpc.aio import ServicerContext
 from api_server import audit, names
 from api_server.access.authorization import authorized_ids
 from api_server.database.engine import Database
-from api_server.libraries import api_keys, libraries
+from api_server.libraries import api_keys, libraries, retention
 from api_server.libraries.conversion import end_of, role_of, to_api_key, to_library
 from api_server.limits.limits import Limits
 from api_server.paging import cut, page_size, read_place, uuid_place
@@ -20,6 +20,7 @@ from whodex.v1.audit_pb2 import (
     AUDIT_ACTION_CREATE_LIBRARY,
     AUDIT_ACTION_DELETE,
     AUDIT_ACTION_REVOKE_KEY,
+    AUDIT_ACTION_UPDATE_LIBRARY,
 )
 from whodex.v1.library_service_pb2_grpc import LibraryServiceServicer
 
@@ -48,6 +49,27 @@ class LibraryServicer(LibraryServiceServicer):
             row = await libraries.get(session, library_id)
         return pb.GetLibraryResponse(library=to_library(row, self._default_limits))
 
+    async def UpdateLibrary(self, request: pb.UpdateLibraryRequest, context: Context) -> pb.UpdateLibraryResponse:
+        """Changes the fields that the mask names."""
+        (library_id,) = authorized_ids(request.library.name, names.LIBRARY)
+        async with self._database.transaction() as session:
+            await libraries.change(session, request, library_id)
+            await audit.append(session, AUDIT_ACTION_UPDATE_LIBRARY, library_id, request.library.name)
+            if "retention_policy" in request.update_mask.paths:
+                await retention.keep_log(session, library_id, request.library.retention_policy.audit_days)
+            row = await libraries.get(session, library_id)
+        return pb.UpdateLibraryResponse(library=to_library(row, self._default_limits))
+
+    async def PreviewRetention(
+        self, request: pb.PreviewRetentionRequest, context: Context
+    ) -> pb.PreviewRetentionResponse:
+        """Counts what a policy would delete."""
+        (library_id,) = authorized_ids(request.name, names.LIBRARY)
+        async with self._database.reads() as session:
+            own = to_library(await libraries.get(session, library_id), self._default_limits).retention_policy
+            policy = request.retention_policy if request.HasField("retention_policy") else own
+            return await retention.preview(session, library_id, policy)
+
     async def ListLibraries(self, request: pb.ListLibrariesRequest, context: Context) -> pb.ListLibrariesResponse:
         """Lists all libraries."""
         async with self._database.reads() as session:
@@ -63,6 +85,7 @@ class LibraryServicer(LibraryServiceServicer):
         (library_id,) = authorized_ids(request.name, names.LIBRARY)
         async with self._database.transaction() as session:
             row = await libraries.change_limits(session, library_id, request)
+            await audit.append(session, AUDIT_ACTION_UPDATE_LIBRARY, library_id, request.name)
         return pb.UpdateLibraryLimitsResponse(library=to_library(row, self._default_limits))
 
     async def DeleteLibrary(self, request: pb.DeleteLibraryRequest, context: Context) -> pb.DeleteLibraryResponse:

@@ -9,7 +9,7 @@ from api_server.database.schema import MediaState
 from api_server.failures import to_failure
 from api_server.timestamps import to_timestamp
 from whodex.v1 import content_pb2, geometry_pb2, person_pb2
-from whodex.v1.person_pb2 import Person, PhotoWarning, ReferencePhoto
+from whodex.v1.person_pb2 import Consent, Person, PhotoWarning, ReferencePhoto
 
 _PHOTO_STATES = {
     MediaState.UPLOADED: ReferencePhoto.STATE_UPLOADED,
@@ -25,17 +25,22 @@ def to_person(row: AnyRow) -> Person:
         name=names.name(names.PERSON, row.library_id, row.id),
         display_name=row.display_name,
         description=row.description,
-        state=derive_state(searchable=row.searchable, pending_count=row.pending_count),
+        state=derive_state(
+            searchable=row.searchable, pending_count=row.pending_count, consent_expired=row.consent_expired
+        ),
         photo_count=row.photo_count,
         ready_photo_count=row.ready_count,
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
         consistency_token=feed.make_consistency_token(feed.FeedPosition(row.epoch, row.embedding_sequence)),
+        consent=None if row.consent is None else Consent.FromString(row.consent),
     )
 
 
-def derive_state(*, searchable: bool, pending_count: int) -> Person.State.ValueType:
-    """READY with a query embedding, else PROCESSING while a photo is pending, else NEEDS_PHOTOS."""
+def derive_state(*, searchable: bool, pending_count: int, consent_expired: bool) -> Person.State.ValueType:
+    """READY with a query embedding and a consent, else PROCESSING while a photo is pending, else NEEDS_PHOTOS."""
+    if consent_expired:
+        return Person.STATE_CONSENT_EXPIRED
     if searchable:
         return Person.STATE_READY
     return Person.STATE_PROCESSING if pending_count else Person.STATE_NEEDS_PHOTOS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, bindparam, delete, func, select, true, update
@@ -18,6 +19,7 @@ from api_server.erasures.deleted import Deleted
 from api_server.idempotency import request_digest, request_uuid, reused
 from api_server.limits.usage import require_within_limits
 from api_server.names import LIBRARY, PERSON, name, not_found
+from api_server.people.consent import HAS_EXPIRED, consent_columns
 from whodex.runtime.interceptors import validate
 from whodex.v1.people_service_pb2 import CreatePersonRequest, UpdatePersonRequest
 
@@ -41,6 +43,8 @@ def select_people(*conditions: ColumnElement[bool]) -> AnySelect:
             Person.library_id,
             Person.display_name,
             Person.description,
+            Person.consent,
+            HAS_EXPIRED,
             Person.create_time,
             Person.update_time,
             Person.embedding_sequence,
@@ -69,6 +73,7 @@ async def create(session: AsyncSession, library_id: UUID, request: CreatePersonR
         "description": request.description,
         "request_id": request_id,
         "request_sha256": digest,
+        **consent_columns(request.consent if request.HasField("consent") else None),
     }
     try:
         made = await session.scalar(insert(Person).values(values).on_conflict_do_nothing().returning(Person.id))
@@ -112,21 +117,23 @@ async def list_page(
     return list((await session.execute(query)).all())
 
 
-def changed_values(request: UpdatePersonRequest) -> dict[str, str]:
+def changed_values(request: UpdatePersonRequest) -> dict[str, Any]:
     """Returns the new values of the fields that the mask names.
 
     Raises:
         InvalidArgumentError: INVALID_FIELD, a new value breaks the limits that it had at the creation.
     """
-    values = {path: getattr(request.person, path) for path in request.update_mask.paths}
+    paths = set(request.update_mask.paths)
+    values = {path: getattr(request.person, path) for path in paths - {"consent"}}
+    consent = request.person.consent if "consent" in paths and request.person.HasField("consent") else None
     # The same limits as for a new person, from the same contract.
     parent = request.person.name.partition("/people/")[0]
-    validate(CreatePersonRequest(**{"parent": parent, "display_name": "unchanged", **values}))
-    return values
+    validate(CreatePersonRequest(**{"parent": parent, "display_name": "unchanged", "consent": consent, **values}))
+    return values | consent_columns(consent) if "consent" in paths else values
 
 
-async def change(session: AsyncSession, library_id: UUID, person_id: UUID, values: dict[str, str]) -> AnyRow:
-    """Sets some of display_name and description."""
+async def change(session: AsyncSession, library_id: UUID, person_id: UUID, values: dict[str, Any]) -> AnyRow:
+    """Sets some columns, as `changed_values` returns them."""
     query = (
         update(Person)
         .where(Person.id == person_id, Person.library_id == library_id)

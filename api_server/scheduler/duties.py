@@ -16,6 +16,7 @@ from api_server.scheduler.doorbell import BrokerUnavailableError, Doorbell
 from api_server.scheduler.erasure import Eraser
 from api_server.scheduler.garbage import collect_garbage
 from api_server.scheduler.relay import relay
+from api_server.scheduler.retention import apply_retention
 from api_server.scheduler.sweep import ring_for_due_work
 from api_server.work.attempts import expire_leases
 from whodex.errors import TransientError
@@ -76,6 +77,9 @@ class Duties:
                         lambda: collect_garbage(self.database, self.store, GARBAGE_AGE),
                         _pause(HOUSEKEEPING_SECONDS),
                     )
+                )
+                loops.create_task(
+                    repeat("retention", lambda: apply_retention(self.database), _pause(HOUSEKEEPING_SECONDS))
                 )
                 loops.create_task(
                     repeat(

@@ -12,6 +12,7 @@ import numpy as np
 from api_server.database.engine import Database
 from api_server.database.schema import CollectionKind, EmbeddingSpace, Person
 from api_server.feed import FeedPosition
+from api_server.people.consent import IS_CURRENT
 from api_server.people.conversion import to_person
 from api_server.people.people import select_people
 from api_server.search.peers import FaceAnalysis, Index
@@ -125,7 +126,7 @@ class QueryFaces:
         if not ids:
             return {}
         async with self.database.reads() as session:
-            rows = await session.execute(select_people(Person.library_id == library_id, Person.id.in_(ids)))
+            rows = await session.execute(select_people(Person.library_id == library_id, Person.id.in_(ids), IS_CURRENT))
             return {str(row.id): to_person(row) for row in rows}
 
 
@@ -135,7 +136,7 @@ def _identified(
     people: dict[str, PersonMessage],
     threshold: Threshold,
 ) -> IdentifiedFace:
-    # Who was deleted after the index last heard of it is left out.
+    # Who was deleted after the index last heard of it is left out, and whose consent has expired.
     candidates = [
         PersonCandidate(person=people[id_], similarity=similarity, matches=similarity >= threshold.similarity)
         for id_, similarity in zip(neighbors.ids, neighbors.similarities, strict=True)

@@ -30,6 +30,7 @@ from api_server.database.schema import (
 from api_server.feed import FeedPosition, read_position
 from api_server.names import not_found
 from api_server.paging import cut, invalid_token, page_size, read_place
+from api_server.people.consent import HAS_EXPIRED, expired
 from api_server.search.peers import Index
 from api_server.search.thresholds import registered_space, threshold_for
 from api_server.videos.conversion import to_appearance, to_scene
@@ -111,7 +112,7 @@ class SceneSearch:
 
         Raises:
             NotFoundError: RESOURCE_NOT_FOUND, one of the people is gone.
-            FailedPreconditionError: PERSON_NOT_READY, one of them has no query embedding.
+            FailedPreconditionError: PERSON_NOT_READY, one of them has no query embedding; CONSENT_EXPIRED.
             InvalidArgumentError: PAGE_TOKEN_INVALID.
             UnavailableError: INDEX_UNAVAILABLE.
         """
@@ -160,6 +161,7 @@ async def _people(session: AsyncSession, library_id: UUID, person_ids: Sequence[
         Person.query_embedding,
         Person.query_space,
         Person.embedding_sequence,
+        HAS_EXPIRED,
     ).where(Person.library_id == library_id, Person.id.in_(person_ids))
     by_id = {row.id: row for row in await session.execute(query)}
     for person_id in person_ids:
@@ -167,6 +169,8 @@ async def _people(session: AsyncSession, library_id: UUID, person_ids: Sequence[
             raise not_found(names.name(names.PERSON, library_id, person_id))
     people = [by_id[person_id] for person_id in person_ids]
     for person in people:
+        if person.consent_expired:
+            raise expired(person.display_name)
         if person.query_space != space:
             raise _not_ready(person)
     return people

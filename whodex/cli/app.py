@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from whodex.cli import audit, doctor, erasure, key, library, operations, person, search, video
+from whodex.cli import audit, consent, doctor, erasure, key, library, operations, person, search, video
 from whodex.cli.resources import library_name
 from whodex.cli.root import RootGroup
 from whodex.cli.session import Target
@@ -21,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+person.app.command("consent")(consent.consent)
 app.add_typer(person.app, name="person")
 app.add_typer(video.app, name="video")
 app.add_typer(library.app, name="library")

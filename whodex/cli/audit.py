@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 from google.protobuf.json_format import Parse, ParseError
-from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex import audit
 from whodex.cli.errors import CommandError
+from whodex.cli.formats import to_timestamp
 from whodex.cli.output import Output, OutputOption, merge_pages, print_json, print_line, print_table
 from whodex.cli.session import connect
 from whodex.v1.audit_pb2 import AuditAction, AuditEntry, AuditHead
@@ -46,8 +46,8 @@ def list_entries(  # noqa: PLR0913 - a filter each
             client.library,
             action=AuditAction.Value(_PREFIX + action) if action else AuditAction.AUDIT_ACTION_UNSPECIFIED,
             resource=resource,
-            start_time=_timestamp(since),
-            end_time=_timestamp(until),
+            start_time=to_timestamp(since),
+            end_time=to_timestamp(until),
         )
         response = merge_pages(entries.pages(), ListAuditEntriesResponse())
     if output is Output.JSON:
@@ -86,14 +86,6 @@ def _anchors(files: Sequence[Path]) -> list[AuditHead]:
         return [Parse(file.read_text("utf-8"), GetAuditHeadResponse()).audit_head for file in files]
     except (ParseError, UnicodeDecodeError) as error:
         raise CommandError(f"An anchor cannot be read: {error}.") from error
-
-
-def _timestamp(moment: datetime | None) -> Timestamp | None:
-    if moment is None:
-        return None
-    timestamp = Timestamp()
-    timestamp.FromDatetime(moment.astimezone())
-    return timestamp
 
 
 def _row(entry: AuditEntry) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import typer
 from google.protobuf.duration_pb2 import Duration
@@ -48,6 +48,15 @@ def warning_kind(warning: PhotoWarning) -> str:
 def moment(timestamp: Timestamp) -> str:
     """A time in the user's time zone, to the minute."""
     return timestamp.ToDatetime().astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def to_timestamp(moment: datetime | None) -> Timestamp | None:
+    """The reverse of `moment`, of a time in the user's time zone."""
+    if moment is None:
+        return None
+    timestamp = Timestamp()
+    timestamp.FromDatetime(moment.astimezone())
+    return timestamp
 
 
 def offset(duration: Duration) -> str:

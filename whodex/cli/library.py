@@ -13,17 +13,19 @@ from whodex.cli.limits import LIMIT_COLUMNS, limit_rows, parse_limits
 from whodex.cli.output import Output, OutputOption, merge_pages, print_json, print_line, print_table
 from whodex.cli.resources import library_name
 from whodex.cli.session import connect
-from whodex.v1.library_pb2 import Library
+from whodex.v1.library_pb2 import Library, RetentionPolicy
 from whodex.v1.library_service_pb2 import (
     CreateLibraryResponse,
     GetLibraryResponse,
     ListLibrariesResponse,
     UpdateLibraryLimitsResponse,
+    UpdateLibraryResponse,
 )
 
 app = typer.Typer(no_args_is_help=True, help="Libraries: each sees nothing of the others. Needs the admin key.")
 
 COLUMNS = ("Name", "Created", "Id")
+DaysOption = Annotated[int | None, typer.Option(min=0, max=36500, help="0: until deleted.")]
 
 
 @app.command()
@@ -103,6 +105,44 @@ def limit(  # noqa: PLR0913 - an option for each limit
 
 
 @app.command()
+def retention(  # noqa: PLR0913 - each is an argument of the command line
+    context: typer.Context,
+    library: Annotated[str, typer.Argument(metavar="LIBRARY", help="Id or resource name.")],
+    output: OutputOption = Output.TABLE,
+    *,
+    video_days: DaysOption = None,
+    photo_days: DaysOption = None,
+    audit_days: DaysOption = None,
+    without_consent: Annotated[
+        bool | None, typer.Option("--delete-people-without-consent/--keep-people-without-consent")
+    ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Only say what it would delete now.")] = False,
+) -> None:
+    """Show or change how long a library keeps what it holds; what is older is deleted within the hour."""
+    given = {
+        "video_days": video_days,
+        "photo_days": photo_days,
+        "audit_days": audit_days,
+        "delete_people_without_consent": without_consent,
+    }
+    changes = {field: value for field, value in given.items() if value is not None}
+    with connect(context) as client:
+        found = client.libraries.get(library_name(library))
+        for field, value in changes.items():
+            setattr(found.retention_policy, field, value)
+        if preview:
+            would_go = client.libraries.preview_retention(found.name, found.retention_policy)
+        elif changes:
+            found = client.libraries.update(found, ["retention_policy"])
+    if output is Output.JSON:
+        print_json(would_go if preview else UpdateLibraryResponse(library=found))
+    elif preview:
+        print_table(("What", "#Would go"), ((field.name, str(value)) for field, value in would_go.ListFields()))
+    else:
+        print_table(("What", "Kept"), _policy_rows(found.retention_policy))
+
+
+@app.command()
 def delete(  # noqa: PLR0913 - each is an argument of the command line
     context: typer.Context,
     library: Annotated[str, typer.Argument(metavar="LIBRARY", help="Id or resource name.")],
@@ -120,6 +160,13 @@ def delete(  # noqa: PLR0913 - each is an argument of the command line
         print_json(response)
     else:
         print_line(f"Deleted {resource_id(library)}. {erasure}")
+
+
+def _policy_rows(policy: RetentionPolicy) -> list[tuple[str, str]]:
+    days = {"Videos": policy.video_days, "Photos": policy.photo_days, "Audit log": policy.audit_days}
+    consent = "deleted" if policy.delete_people_without_consent else "kept, not searched"
+    rows = [(what, f"{count} days" if count else "until deleted") for what, count in days.items()]
+    return [*rows, ("People without consent", consent)]
 
 
 def _row(library: Library) -> tuple[str, ...]:

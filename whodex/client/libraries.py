@@ -10,7 +10,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex.client.connection import Connection
 from whodex.client.pages import Pages
-from whodex.v1.library_pb2 import ApiKey, Library, LibraryLimits
+from whodex.v1.library_pb2 import ApiKey, Library, LibraryLimits, RetentionPolicy
 from whodex.v1.library_service_pb2 import (
     CreateApiKeyRequest,
     CreateApiKeyResponse,
@@ -22,10 +22,13 @@ from whodex.v1.library_service_pb2 import (
     ListApiKeysResponse,
     ListLibrariesRequest,
     ListLibrariesResponse,
+    PreviewRetentionRequest,
+    PreviewRetentionResponse,
     RevokeApiKeyRequest,
     RotateApiKeyRequest,
     RotateApiKeyResponse,
     UpdateLibraryLimitsRequest,
+    UpdateLibraryRequest,
 )
 from whodex.v1.library_service_pb2_grpc import LibraryServiceStub
 
@@ -53,6 +56,16 @@ class Libraries:
     def get(self, name: str) -> Library:
         """Returns `libraries/{library}`."""
         return self._connection.call(self._stub.GetLibrary, GetLibraryRequest(name=name)).library
+
+    def update(self, library: Library, fields: Iterable[str]) -> Library:
+        """Writes the named fields of `library`: `display_name`, `retention_policy` or both."""
+        request = UpdateLibraryRequest(library=library, update_mask=FieldMask(paths=fields))
+        return self._connection.call(self._stub.UpdateLibrary, request).library
+
+    def preview_retention(self, name: str, policy: RetentionPolicy | None = None) -> PreviewRetentionResponse:
+        """Counts what a policy (None: the library's own) would delete now."""
+        request = PreviewRetentionRequest(name=name, retention_policy=policy)
+        return self._connection.call(self._stub.PreviewRetention, request)
 
     def list(self, *, page_size: int = 0) -> Pages[ListLibrariesResponse, Library]:
         """Lists all libraries, oldest first."""

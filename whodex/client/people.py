@@ -32,7 +32,7 @@ from whodex.v1.people_service_pb2 import (
     WatchPersonResponse,
 )
 from whodex.v1.people_service_pb2_grpc import PeopleServiceStub
-from whodex.v1.person_pb2 import Person, ReferencePhoto
+from whodex.v1.person_pb2 import Consent, Person, ReferencePhoto
 from whodex.v1.upload_service_pb2 import StartUploadRequest
 
 SETTLED_PHOTO_STATES = (ReferencePhoto.STATE_READY, ReferencePhoto.STATE_FAILED)
@@ -50,18 +50,22 @@ class People:
         self._stub = PeopleServiceStub(connection.channel)
         self._uploads = Uploads(connection)
 
-    def create(self, display_name: str, *, description: str = "", request_id: str = "") -> Person:
+    def create(
+        self, display_name: str, *, description: str = "", consent: Consent | None = None, request_id: str = ""
+    ) -> Person:
         """Creates a person without photos.
 
         Args:
             display_name: 1 to 200 characters; people may share a name.
             description: free text, up to 2000 characters.
+            consent: on what ground the person is processed.
             request_id: a UUID; calling again with the same one returns the same person.
         """
         request = CreatePersonRequest(
             parent=self._connection.library,
             display_name=display_name,
             description=description,
+            consent=consent,
             request_id=request_id,
         )
         return self._connection.call(self._stub.CreatePerson, request).person
@@ -90,7 +94,7 @@ class People:
         return Pages(fetch, lambda page: page.people)
 
     def update(self, person: Person, fields: Iterable[str]) -> Person:
-        """Writes the named fields of `person`: `display_name`, `description` or both."""
+        """Writes the named fields of `person`: `display_name`, `description`, `consent`."""
         request = UpdatePersonRequest(person=person, update_mask=FieldMask(paths=fields))
         return self._connection.call(self._stub.UpdatePerson, request).person
 

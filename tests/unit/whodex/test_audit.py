@@ -7,7 +7,13 @@ from collections.abc import Callable
 import pytest
 
 from whodex import audit
-from whodex.v1.audit_pb2 import AUDIT_ACTION_DELETE, AUDIT_ACTION_IDENTIFY, AuditEntry, AuditHead
+from whodex.v1.audit_pb2 import (
+    AUDIT_ACTION_DELETE,
+    AUDIT_ACTION_IDENTIFY,
+    AUDIT_ACTION_PRUNE_LOG,
+    AuditEntry,
+    AuditHead,
+)
 
 Entries = list[AuditEntry]
 
@@ -113,6 +119,18 @@ def test_a_chain_that_does_not_hang_together_is_found(entries: Entries, tamper: 
 
     with pytest.raises(audit.AuditBrokenError):
         audit.verify(entries, [])
+
+
+def test_a_start_that_was_cut_off_is_found_unless_the_retention_did_it(entries: Entries) -> None:
+    entries[5].action, entries[5].resource = AUDIT_ACTION_PRUNE_LOG, "libraries/l/auditEntries/2"
+    entries[5].hash = audit.entry_hash(entries[5])
+
+    assert audit.verify(entries[2:], []) == 4
+    for cut in (entries[1:], entries[3:]):
+        with pytest.raises(audit.AuditBrokenError, match="the retention removed those up to 2"):
+            audit.verify(cut, [])
+    with pytest.raises(audit.AuditBrokenError, match="the retention removed those up to 0"):
+        audit.verify(entries[2:5], [])
 
 
 def test_an_end_that_was_cut_off_is_found_by_an_anchor(entries: Entries) -> None:

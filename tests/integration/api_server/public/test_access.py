@@ -96,6 +96,10 @@ def _requests(library: str, id_: str) -> dict[str, Message | list[Message]]:
     return {
         "GetLibrary": GetLibraryRequest(name=library),
         "DeleteLibrary": library_service_pb2.DeleteLibraryRequest(name=library),
+        "UpdateLibrary": library_service_pb2.UpdateLibraryRequest(
+            library={"name": library, "display_name": "Eve's"}, update_mask={"paths": ["display_name"]}
+        ),
+        "PreviewRetention": library_service_pb2.PreviewRetentionRequest(name=library),
         "CreateApiKey": CreateApiKeyRequest(parent=library, display_name="Key"),
         "ListApiKeys": ListApiKeysRequest(parent=library),
         "RevokeApiKey": RevokeApiKeyRequest(name=key),

@@ -14,7 +14,7 @@ import whodex
 import whodex.v1
 from whodex.client import Client
 from whodex.client.service_config import PUBLIC_SERVICES
-from whodex.v1.library_pb2 import LibraryLimits
+from whodex.v1.library_pb2 import Library, LibraryLimits
 from whodex.v1.person_pb2 import Person
 from whodex.v1.upload_service_pb2 import StartUploadRequest
 
@@ -71,6 +71,8 @@ USES: dict[str, Callable[[Client], Any]] = {
     "SmokeTest": lambda client: list(client.operations.smoke_test()),
     "StartUpload": lambda client: client.uploads.start(START),
     "UpdateLibraryLimits": lambda client: client.libraries.update_limits(LIBRARY, LibraryLimits(people=3), ["people"]),
+    "PreviewRetention": lambda client: client.libraries.preview_retention(LIBRARY),
+    "UpdateLibrary": lambda client: client.libraries.update(Library(name=LIBRARY, display_name="L"), ["display_name"]),
     "UpdatePerson": lambda client: client.people.update(Person(name=PERSON, display_name="Ada"), ["display_name"]),
     "UploadReferencePhoto": lambda client: client.people.upload_photo(PERSON, b"jpeg"),
     "UploadVideo": lambda client: client.videos.upload(b"mp4"),
