@@ -47,12 +47,7 @@ LIBRARY_COLUMNS = (
     Library.photo_days,
     Library.delete_people_without_consent,
     func.coalesce(
-        # Correlated by hand: in a RETURNING nothing is by itself.
-        select(AuditChain.retention_days)
-        .where(AuditChain.library_id == Library.id)
-        .correlate(Library)
-        .scalar_subquery(),
-        0,
+        select(AuditChain.retention_days).where(AuditChain.library_id == Library.id).scalar_subquery(), 0
     ).label("audit_days"),
 )
 
@@ -61,10 +56,9 @@ async def create(session: AsyncSession, request: CreateLibraryRequest) -> AnyRow
     """Makes a library, or returns the one that this request made before."""
     request_id, digest = request_uuid(request.request_id), request_digest(request)
     values = {"display_name": request.display_name, "request_id": request_id, "request_sha256": digest}
-    query = insert(Library).values(values).on_conflict_do_nothing().returning(*LIBRARY_COLUMNS)
-    row: AnyRow | None = (await session.execute(query)).one_or_none()
-    if row is not None:
-        return row
+    made = await session.scalar(insert(Library).values(values).on_conflict_do_nothing().returning(Library.id))
+    if made is not None:
+        return await get(session, made)
     found = select(*LIBRARY_COLUMNS, Library.request_sha256).where(Library.request_id == request_id)
     existing: AnyRow = (await session.execute(found)).one()
     if existing.request_sha256 != digest:
