@@ -130,6 +130,7 @@ def public_listener(settings: ServerSettings, parts: Resources) -> Listener:
         parts.database.system,
         parts.store,
         PublicServices(libraries, people, videos, search),
+        FaceAnalysis(FaceAnalysisServiceStub(parts.analysis.channel)),
         settings.smoke_photo,
         settings.smoke_video,
     )

@@ -1,13 +1,17 @@
-"""Faces in the words of the contracts."""
+"""Faces, and what decodes their pictures, in the words of the contracts."""
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from inference.faces.quality import FaceQuality
 from inference.models.manifest import EmbedderManifest
-from whodex.v1 import embedding_pb2, geometry_pb2, person_pb2
+from inference.sandbox.lockdown import Layer
+from whodex.v1 import decoder_pb2, embedding_pb2, geometry_pb2, person_pb2
+from whodex.v1.decoder_pb2 import DecoderHost, SandboxLayer
 
 # The rates that the contract names, by their share.
 _FALSE_MATCH_RATES = {
@@ -15,6 +19,12 @@ _FALSE_MATCH_RATES = {
     1e-3: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_1000,
     1e-4: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_10000,
     1e-5: embedding_pb2.FALSE_MATCH_RATE_ONE_IN_100000,
+}
+
+_LAYERS = {
+    Layer.SECCOMP: decoder_pb2.SANDBOX_LAYER_SECCOMP,
+    Layer.LANDLOCK: decoder_pb2.SANDBOX_LAYER_LANDLOCK,
+    Layer.NAMESPACES: decoder_pb2.SANDBOX_LAYER_NAMESPACES,
 }
 
 
@@ -62,3 +72,15 @@ def space_to_proto(embedder: EmbedderManifest) -> embedding_pb2.EmbeddingSpace:
             for threshold in embedder.calibration.thresholds
         ],
     )
+
+
+def layers_to_proto(missing_layers: Collection[Layer]) -> list[SandboxLayer.ValueType]:
+    """Converts the layers that a machine lacks, in the order of their numbers."""
+    return sorted(_LAYERS[layer] for layer in missing_layers)
+
+
+def decoder_host_to_proto(host: str, missing_layers: Collection[Layer]) -> DecoderHost:
+    """Says of a machine, now, which layers it lacks."""
+    message = DecoderHost(host=host, missing_layers=layers_to_proto(missing_layers))
+    message.report_time.GetCurrentTime()
+    return message

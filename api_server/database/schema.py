@@ -22,6 +22,7 @@ from sqlalchemy import (
     Enum,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
     MetaData,
     Text,
@@ -139,6 +140,7 @@ class Base(DeclarativeBase):
         list[dict[str, Any]]: JSONB(),
         list[float]: ARRAY(REAL()),
         list[UUID]: ARRAY(Uuid()),
+        list[int]: ARRAY(Integer()),
     }
 
 
@@ -526,6 +528,17 @@ class FeedState(Base):
     newest_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Tombstones up to this sequence may be gone: a follower that is older must rebuild.
     horizon_sequence: Mapped[int] = mapped_column(BigInteger, server_default="0")
+
+
+class DecoderHost(Base):
+    """A machine with workers, and the layers of the decoders' sandbox that it lacks."""
+
+    __tablename__ = "decoder_hosts"
+
+    host: Mapped[str] = mapped_column(primary_key=True)
+    # Numbers of `SandboxLayer`.
+    missing_layers: Mapped[list[int]]
+    report_time: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class EmbeddingSpace(Base):

@@ -16,7 +16,13 @@ from api_server.database.schema import CollectionKind, Vector
 from api_server.feed import FeedPosition
 from whodex.errors import DeadlineExceededError, InvalidArgumentError, UnavailableError, from_rpc_error
 from whodex.runtime.embedding import to_proto
-from whodex.v1 import embedding_feed_service_pb2, error_reason_pb2, face_analysis_service_pb2, index_service_pb2
+from whodex.v1 import (
+    decoder_pb2,
+    embedding_feed_service_pb2,
+    error_reason_pb2,
+    face_analysis_service_pb2,
+    index_service_pb2,
+)
 from whodex.v1.error_reason_pb2 import ErrorReason
 
 if TYPE_CHECKING:
@@ -130,6 +136,17 @@ class FaceAnalysis:
         request = face_analysis_service_pb2.AnalyzeImageRequest(image=image, every_face=every_face)
         with _unavailable("Face analysis", error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE):
             return list((await self._stub.AnalyzeImage(request, timeout=timeout_seconds)).faces)
+
+    async def decoder_host(self) -> decoder_pb2.DecoderHost:
+        """Returns where the pictures are decoded.
+
+        Raises:
+            UnavailableError: INFERENCE_UNAVAILABLE.
+            DeadlineExceededError: no answer in time.
+        """
+        with _unavailable("Face analysis", error_reason_pb2.ERROR_REASON_INFERENCE_UNAVAILABLE):
+            request = face_analysis_service_pb2.GetDecoderRequest()
+            return (await self._stub.GetDecoder(request, timeout=_CHECK_TIMEOUT_SECONDS)).host
 
 
 def _watermark(position: FeedPosition) -> embedding_feed_service_pb2.Watermark:

@@ -10,10 +10,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from api_server.database.engine import Database
 from api_server.database.schema import EmbeddingSpace
+from api_server.operations.decoders import report_decoder_host
 from whodex.errors import FailedPreconditionError
 from whodex.runtime.log import get_logger
 from whodex.runtime.tasks import declared_tasks
-from whodex.v1 import embedding_pb2, error_reason_pb2
+from whodex.v1 import embedding_pb2, error_reason_pb2, work_service_pb2
 
 # Two first workers of different models must not both become the first.
 _LOCK = text("LOCK TABLE embedding_spaces IN SHARE ROW EXCLUSIVE MODE")
@@ -21,7 +22,7 @@ _SPACES = select(EmbeddingSpace.space, EmbeddingSpace.dimension, EmbeddingSpace.
 _log = get_logger()
 
 
-async def register(database: Database, worker: str, tasks: Sequence[str], space: embedding_pb2.EmbeddingSpace) -> None:
+async def register(database: Database, request: work_service_pb2.RegisterWorkerRequest) -> None:
     """Lets a worker in if it does exactly the declared tasks, and its model is the one that this deployment uses.
 
     The first worker's model becomes that.
@@ -29,16 +30,18 @@ async def register(database: Database, worker: str, tasks: Sequence[str], space:
     Raises:
         FailedPreconditionError: WORKER_MISMATCH, naming everything that differs.
     """
-    offered = _row(space)
+    offered = _row(request.embedding_space)
     async with database.transaction() as session:
         await session.execute(_LOCK)
         registered = (await session.execute(_SPACES)).mappings().first()
-        differences = [*_task_differences(tasks), *_space_differences(registered, offered)]
+        differences = [*_task_differences(request.tasks), *_space_differences(registered, offered)]
         if differences:
-            raise _mismatch(worker, differences)
+            raise _mismatch(request.worker, differences)
         if registered is None:
             await _register(session, offered)
-    _log.info("worker registered", worker=worker, space=space.space)
+        # A worker's name begins with its host.
+        await report_decoder_host(session, request.worker.partition("/")[0], request.missing_sandbox_layers)
+    _log.info("worker registered", worker=request.worker, space=request.embedding_space.space)
 
 
 async def _register(session: AsyncSession, offered: dict[str, Any]) -> None:

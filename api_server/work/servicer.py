@@ -42,7 +42,7 @@ class WorkServicer(WorkServiceServicer):
 
     async def RegisterWorker(self, request: pb.RegisterWorkerRequest, context: Context) -> pb.RegisterWorkerResponse:
         """Lets a worker in, or says what differs."""
-        await register(self._database, request.worker, request.tasks, request.embedding_space)
+        await register(self._database, request)
         return pb.RegisterWorkerResponse(
             lease_duration=_duration(LEASE), heartbeat_interval=_duration(HEARTBEAT_INTERVAL)
         )

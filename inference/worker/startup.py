@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import grpc
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from inference.proto import space_to_proto
+from inference.proto import layers_to_proto, space_to_proto
 from inference.sandbox.errors import SandboxError
+from inference.sandbox.lockdown import Layer
 from inference.triton.client import EMBEDDER
 from inference.triton.errors import TritonError
 from inference.worker.context import WorkerContext
@@ -35,18 +38,18 @@ def validate(settings: WorkerSettings) -> None:
         raise StartupError(f"{error}. Fix the code or deploy the version before.") from error
     context = WorkerContext(settings)
     try:
-        _check_decoder(context)
+        missing_layers = _check_decoder(context)
         check_broker(settings)
         _check_triton(context)
         _check_store(context)
-        _register(context, sorted(tasks))
+        _register(context, sorted(tasks), missing_layers)
     finally:
         context.close()
 
 
-def _check_decoder(context: WorkerContext) -> None:
+def _check_decoder(context: WorkerContext) -> Collection[Layer]:
     try:
-        context.decoder.check()
+        return context.decoder.check()
     except SandboxError as error:
         raise StartupError(str(error)) from error
 
@@ -76,9 +79,12 @@ def _check_store(context: WorkerContext) -> None:
         raise StartupError(str(error)) from error
 
 
-def _register(context: WorkerContext, tasks: list[str]) -> None:
+def _register(context: WorkerContext, tasks: list[str], missing_layers: Collection[Layer]) -> None:
     request = work_service_pb2.RegisterWorkerRequest(
-        worker=context.settings.worker_name, tasks=tasks, embedding_space=space_to_proto(EMBEDDER)
+        worker=context.settings.worker_name,
+        tasks=tasks,
+        embedding_space=space_to_proto(EMBEDDER),
+        missing_sandbox_layers=layers_to_proto(missing_layers),
     )
     try:
         context.work.RegisterWorker(request)

@@ -18,6 +18,7 @@ from whodex.client import Client, ConfigurationError
 from whodex.client.connection import open_channel
 from whodex.client.service_config import PUBLIC_SERVICES
 from whodex.errors import WhodexError, from_rpc_error
+from whodex.v1.decoder_pb2 import DecoderHost, SandboxLayer
 from whodex.v1.operations_service_pb2 import TaskStatus
 
 CONNECT_SECONDS = 5.0
@@ -112,9 +113,12 @@ def _check_tasks(client: Client) -> Iterator[Finding]:
         yield Finding("tasks", True, "not looked at: that takes the admin key, WHODEX_ADMIN_KEY")
         return
     try:
-        yield from map(_check_task, client.operations.list_tasks().tasks)
+        listed = client.operations.list_tasks()
     except WhodexError as error:
         yield Finding("tasks", False, error.message, "Set WHODEX_ADMIN_KEY to the server's.")
+        return
+    yield from map(_check_task, listed.tasks)
+    yield from map(_check_decoder_host, listed.decoder_hosts)
 
 
 def _check_task(task: TaskStatus) -> Finding:
@@ -124,6 +128,23 @@ def _check_task(task: TaskStatus) -> Finding:
         return Finding(task.task, True, message)
     advice = f"Look whether a worker of the queue {task.queue} runs, and at its log; `whodex smoke` tries the task."
     return Finding(task.task, False, f"{message}, the oldest waiting for {age_seconds:.0f} s", advice)
+
+
+def _check_decoder_host(host: DecoderHost) -> Finding:
+    check = f"decoders on {host.host}"
+    if not host.missing_layers:
+        return Finding(check, True, "locked down by every layer")
+    missing = [SandboxLayer.Name(layer).removeprefix("SANDBOX_LAYER_").lower() for layer in host.missing_layers]
+    message = f"locked down without {', '.join(missing)}"
+    # The limits, and each of the layers that are left, hold without the others.
+    if len(missing) < len(SandboxLayer.values()) - 1:
+        return Finding(check, True, f"{message}; the layers that are left keep files and addresses from them")
+    return Finding(
+        check,
+        False,
+        f"{message}: a hostile file that takes its decoder over can read what the service can, and reach the network",
+        "Let the service use seccomp: Docker and Kubernetes do unless told otherwise. See docs/security.md.",
+    )
 
 
 def _print_finding(finding: Finding) -> None:

@@ -15,8 +15,14 @@ from inference.proto import box_to_proto, quality_to_proto
 from inference.triton.errors import TritonTransientError
 from whodex.errors import InvalidArgumentError, UnavailableError
 from whodex.runtime.embedding import to_proto
-from whodex.v1 import error_reason_pb2, failure_pb2, geometry_pb2
-from whodex.v1.face_analysis_service_pb2 import AnalyzedFace, AnalyzeImageRequest, AnalyzeImageResponse
+from whodex.v1 import decoder_pb2, error_reason_pb2, failure_pb2, geometry_pb2
+from whodex.v1.face_analysis_service_pb2 import (
+    AnalyzedFace,
+    AnalyzeImageRequest,
+    AnalyzeImageResponse,
+    GetDecoderRequest,
+    GetDecoderResponse,
+)
 from whodex.v1.face_analysis_service_pb2_grpc import FaceAnalysisServiceServicer
 
 _REASONS = {
@@ -38,11 +44,13 @@ class FaceAnalysisServicer(FaceAnalysisServiceServicer):
     Args:
         analyze: finds and embeds the faces in the bytes of a picture.
         space: the id of the embedding space that it embeds into.
+        decoder_host: how pictures are decoded here.
     """
 
-    def __init__(self, analyze: Analyze, space: str) -> None:
+    def __init__(self, analyze: Analyze, space: str, decoder_host: decoder_pb2.DecoderHost) -> None:
         self._analyze = analyze
         self._space = space
+        self._decoder_host = decoder_host
 
     async def AnalyzeImage(
         self,
@@ -58,6 +66,14 @@ class FaceAnalysisServicer(FaceAnalysisServiceServicer):
             width=picture.width,
             height=picture.height,
         )
+
+    async def GetDecoder(
+        self,
+        _request: GetDecoderRequest,
+        _context: grpc.aio.ServicerContext[Any, Any],
+    ) -> GetDecoderResponse:
+        """Says how pictures are decoded here."""
+        return GetDecoderResponse(host=self._decoder_host)
 
 
 @contextmanager

@@ -21,7 +21,7 @@ from whodex.runtime.interceptors import called_by
 # Tables that hold nothing of any library.
 SHARED = {"feed_state", "embedding_spaces", "receipt_keys"}
 # Tables without a column for the library: what they hold is for the system alone.
-OF_THE_SYSTEM = {"staged_parts", "outbox"}
+OF_THE_SYSTEM = {"staged_parts", "outbox", "decoder_hosts"}
 TENANT_TABLES = [table for table in Base.metadata.sorted_tables if table.name not in SHARED | OF_THE_SYSTEM]
 # What is in the audit log stays as it was written: the role may not change it at all, see public/test_audit.py.
 CHANGEABLE_TABLES = [table for table in TENANT_TABLES if table.name != "audit_entries"]
@@ -79,7 +79,8 @@ async def two(rows: Any, worker: Any, samples: Any) -> Two:
 
 @pytest.fixture
 async def two_with_parts(two: Two, rows: Any, worker: Any, samples: Any) -> Two:
-    """The same, with parts of a video of the own library that is being processed."""
+    """The same, with parts of a video of the own library that is being processed, on a machine that said what it is."""
+    await rows.do("INSERT INTO decoder_hosts (host, missing_layers) VALUES ('machine', '{}')")
     await rows.video(two.own)
     (video,) = await worker.claim(worker.videos)
     await worker.stage(video, samples.video_part(0, [3, 4]))

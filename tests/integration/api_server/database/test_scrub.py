@@ -23,6 +23,7 @@ IMPERSONAL = {
     "outbox",
     "feed_state",
     "embedding_spaces",
+    "decoder_hosts",
     "erasures",
     "receipt_keys",
     "audit_chains",

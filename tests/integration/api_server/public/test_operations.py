@@ -9,9 +9,13 @@ import grpc.aio
 import pytest
 
 from api_server.database.engine import Database
+from api_server.work import registration
 from whodex.runtime.tasks import declared_tasks
+from whodex.v1.decoder_pb2 import SANDBOX_LAYER_LANDLOCK, SANDBOX_LAYER_NAMESPACES
+from whodex.v1.embedding_pb2 import EmbeddingSpace
 from whodex.v1.operations_service_pb2 import ListTasksRequest, SmokeTestRequest
 from whodex.v1.operations_service_pb2_grpc import OperationsServiceStub
+from whodex.v1.work_service_pb2 import RegisterWorkerRequest
 
 SECOND = {"seconds": 1}
 
@@ -64,6 +68,25 @@ async def test_every_declared_task_is_listed_with_what_waits(api, operations):
         "whodex.delete_blobs": 0,
         "whodex.process_video": 0,
     }
+
+
+async def test_it_is_listed_what_the_decoders_of_each_machine_lack(operations, database):
+    async def register(worker: str, *layers: int) -> None:
+        request = RegisterWorkerRequest(worker=worker, tasks=declared_tasks(), missing_sandbox_layers=layers)
+        request.embedding_space.CopyFrom(EmbeddingSpace(space="test", dimension=8, model="test"))
+        await registration.register(database.system, request)
+
+    await register("one/11", SANDBOX_LAYER_LANDLOCK)
+    await register("two/12", SANDBOX_LAYER_NAMESPACES)
+    await register("two/13")
+
+    hosts = (await operations.ListTasks(ListTasksRequest())).decoder_hosts
+
+    assert [(host.host, list(host.missing_layers)) for host in hosts] == [
+        ("one", [SANDBOX_LAYER_LANDLOCK]),
+        ("two", []),
+    ]
+    assert all(host.report_time.seconds > 0 for host in hosts)
 
 
 async def test_without_workers_every_task_fails_with_what_to_do(operations, database):

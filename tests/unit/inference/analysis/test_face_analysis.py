@@ -27,6 +27,7 @@ from whodex.runtime.credentials import internal_credential
 from whodex.runtime.embedding import from_proto
 from whodex.runtime.server import Listener, Service, running
 from whodex.v1 import error_reason_pb2, person_pb2
+from whodex.v1.decoder_pb2 import DecoderHost
 from whodex.v1.face_analysis_service_pb2 import AnalyzeImageRequest, AnalyzeImageResponse
 from whodex.v1.face_analysis_service_pb2_grpc import (
     FaceAnalysisServiceStub,
@@ -46,7 +47,7 @@ async def call(analyze: Analyze, image: bytes = b"a picture", *, every_face: boo
     async def analyze_soon(data: bytes, *, every_face: bool) -> AnalyzedPicture:
         return analyze(data, every_face)
 
-    servicer = FaceAnalysisServicer(analyze_soon, SPACE)
+    servicer = FaceAnalysisServicer(analyze_soon, SPACE, DecoderHost(host="here"))
     service = Service(SERVICE_NAME, add_FaceAnalysisServiceServicer_to_server, servicer)
     listener = Listener("127.0.0.1:0", [service], internal_credential(SecretStr(TOKEN)))
     async with running(listener) as port, internal_channel(f"127.0.0.1:{port}", TOKEN) as channel:

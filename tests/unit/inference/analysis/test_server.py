@@ -12,6 +12,7 @@ from inference.analysis.settings import AnalysisSettings
 from inference.analysis.triton_threads import TritonThreads
 from inference.sandbox.decoder import Decoder
 from whodex.runtime.server import running
+from whodex.v1.decoder_pb2 import DecoderHost
 
 TOKEN = SecretStr("a-token-of-the-tests")
 
@@ -26,7 +27,7 @@ async def test_without_triton_it_runs_and_is_not_serving():
         )
         async with (
             TritonThreads(settings.triton_address) as threads,
-            running(listener(settings, threads, Decoder())) as port,
+            running(listener(settings, threads, Decoder(), DecoderHost(host="here"))) as port,
             grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel,
         ):
             assert await _health(channel) == health_pb2.HealthCheckResponse.NOT_SERVING

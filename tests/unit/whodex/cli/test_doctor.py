@@ -9,6 +9,12 @@ import pytest
 from grpc_health.v1 import health_pb2
 from typer.testing import Result
 
+from whodex.v1.decoder_pb2 import (
+    SANDBOX_LAYER_LANDLOCK,
+    SANDBOX_LAYER_NAMESPACES,
+    SANDBOX_LAYER_SECCOMP,
+    DecoderHost,
+)
 from whodex.v1.operations_service_pb2 import ListTasksResponse
 
 if TYPE_CHECKING:
@@ -57,6 +63,31 @@ def test_work_that_waits_for_long_is_found(api: ScriptedApi, whodex: Whodex) -> 
     assert result.exit_code == 1
     assert f"BAD {TASK}: 2 waiting, 0 running, the oldest waiting for 300 s" in result.stdout
     assert "worker of the queue photos" in result.stdout
+
+
+def test_layers_that_decoders_lack_are_named(api: ScriptedApi, whodex: Whodex) -> None:
+    hosts = [
+        DecoderHost(host="whole"),
+        DecoderHost(host="container", missing_layers=[SANDBOX_LAYER_NAMESPACES]),
+    ]
+    api.answers["ListTasks"] = lambda _request: ListTasksResponse(decoder_hosts=hosts)
+
+    result = whodex("doctor")
+
+    assert result.exit_code == 0
+    assert "ok  decoders on whole: locked down by every layer" in result.stdout
+    assert "ok  decoders on container: locked down without namespaces" in result.stdout
+
+
+def test_decoders_that_lack_every_layer_are_found(api: ScriptedApi, whodex: Whodex) -> None:
+    layers = [SANDBOX_LAYER_SECCOMP, SANDBOX_LAYER_LANDLOCK, SANDBOX_LAYER_NAMESPACES]
+    host = DecoderHost(host="old", missing_layers=layers)
+    api.answers["ListTasks"] = lambda _request: ListTasksResponse(decoder_hosts=[host])
+
+    result = whodex("doctor")
+
+    assert result.exit_code == 1
+    assert "BAD decoders on old: locked down without seccomp, landlock, namespaces" in result.stdout
 
 
 def test_a_service_that_does_not_serve_is_found(api: ScriptedApi, whodex: Whodex) -> None:
