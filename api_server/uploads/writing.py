@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -91,7 +92,7 @@ class UploadWriter:
 
 
 class _Growing:
-    """An upload that grows.
+    """An upload that grows. Bytes come in while those before them are being committed: the disk is not waited for.
 
     Attributes:
         row: as of the last commit.
@@ -104,32 +105,43 @@ class _Growing:
         self._expire = expire
         self._partial = partial
         self._appender = Appender(partial)
+        self._commit: asyncio.Task[AnyRow] | None = None
+        self._commit_position: int = row.committed_bytes
         self._commit_time = time.monotonic()
         self.row = row
         self.position: int = row.committed_bytes
 
     async def add(self, chunk: bytes) -> None:
-        """Takes a chunk; commits from time to time."""
+        """Takes a chunk; begins a commit from time to time."""
         if self.position + len(chunk) > self.row.size_bytes:
             raise upload_incomplete(f"more bytes came than the {self.row.size_bytes} that were announced")
         await self._appender.add(chunk)
         self.position += len(chunk)
         late = time.monotonic() - self._commit_time > COMMIT_SECONDS
-        if late or self.position - self.row.committed_bytes >= COMMIT_BYTES:
-            await self._commit()
+        if late or self.position - self._commit_position >= COMMIT_BYTES:
+            await self._begin_commit()
 
     async def end(self) -> None:
         """Commits the rest."""
         try:
-            if self.position > self.row.committed_bytes:
-                await self._commit()
+            if self.position > self._commit_position:
+                await self._begin_commit()
+            await self._committed()
         finally:
             await self._partial.aclose()
 
-    async def _commit(self) -> None:
-        position = self.position
+    async def _begin_commit(self) -> None:
+        await self._committed()
         await self._appender.flush()
+        self._commit_position, self._commit_time = self.position, time.monotonic()
+        self._commit = asyncio.create_task(self._make_durable(self.position))
+
+    async def _make_durable(self, position: int) -> AnyRow:
         await self._partial.sync()
         async with self._database.transaction() as session:
-            self.row = await uploads.commit(session, self._lease, position, expire=self._expire)
-        self._commit_time = time.monotonic()
+            return await uploads.commit(session, self._lease, position, expire=self._expire)
+
+    async def _committed(self) -> None:
+        if self._commit is not None:
+            # Shielded: a client that hangs up must not leave it open what is committed.
+            self.row = await asyncio.shield(self._commit)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import hostile, photos, queries, tenants, valid_media, video
+from tests.benchmarks import hostile, photos, queries, tenants, uploads, valid_media, video
 from tests.benchmarks.report import RESULTS, Row, publish
 from tests.benchmarks.stack import running_stack
 from whodex.demo.render import render
@@ -31,6 +31,7 @@ def main() -> None:
         _publish("queries", lambda: queries.measure(state), queries.ROWS)
         _publish("valid_media", lambda: valid_media.measure(state), valid_media.ROWS)
         _publish("tenants", lambda: tenants.measure(state), tenants.ROWS)
+        _publish("uploads", lambda: uploads.measure(state), uploads.ROWS)
 
 
 def _publish(name: str, measure: Callable[[], list[Row]], rows: Sequence[str]) -> None:

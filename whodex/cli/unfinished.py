@@ -34,13 +34,13 @@ def remembered(target: str, file: Path) -> Iterator[str]:
         yield request_id
     except WhodexError as error:
         if not error.transient:
-            record.unlink(missing_ok=True)
+            _forget(record)
         raise
-    record.unlink(missing_ok=True)
+    _forget(record)
 
 
 def _read_or_make(record: Path) -> str:
-    with suppress(FileNotFoundError):
+    with suppress(OSError):
         return record.read_text(encoding="ascii")
     request_id = str(uuid4())
     with suppress(OSError):
@@ -49,9 +49,14 @@ def _read_or_make(record: Path) -> str:
     return request_id
 
 
+def _forget(record: Path) -> None:
+    with suppress(OSError):
+        record.unlink()
+
+
 def _forget_old() -> None:
     for record in _directory().glob("*"):
-        with suppress(FileNotFoundError):
+        with suppress(OSError):
             if time.time() - record.stat().st_mtime > _KEPT_SECONDS:
                 record.unlink()
 

@@ -41,10 +41,10 @@ class PartialObject(Protocol):
     """
 
     async def append(self, batch: Sequence[bytes]) -> None:
-        """Adds chunks, to the digest as well."""
+        """Adds chunks, to the digest as well; the next one comes after the end of this one."""
 
     async def sync(self) -> None:
-        """Returns when everything appended is durable."""
+        """Returns when everything appended before is durable; appending may go on meanwhile."""
 
     async def aclose(self) -> None:
         """Lets go of it; what is durable stays."""
@@ -134,19 +134,25 @@ class RemotePartial:
         self._digest = digest
         self._buffer: list[bytes] = []
         self._buffered_bytes = 0
+        # Where a sync was asked for a part has to end, for the next writer may begin there.
+        self._order = asyncio.Lock()
 
     async def append(self, batch: Sequence[bytes]) -> None:
         """Hashes, and stores a part as soon as there is enough for one."""
         await asyncio.to_thread(self._hash, batch)
-        self._buffer += batch
-        self._buffered_bytes += sum(map(len, batch))
-        if self._buffered_bytes >= PART_BYTES:
-            await self.sync()
+        async with self._order:
+            self._buffer += batch
+            self._buffered_bytes += sum(map(len, batch))
+            if self._buffered_bytes >= PART_BYTES:
+                await self._store_part()
 
     async def sync(self) -> None:
-        """Stores what is buffered, as a smaller part if need be."""
-        if not self._buffered_bytes:
-            return
+        """Stores what is buffered, as a smaller part if need be; what is appended after the call is in the next one."""
+        async with self._order:
+            if self._buffered_bytes:
+                await self._store_part()
+
+    async def _store_part(self) -> None:
         try:
             await obstore.put_async(self._store, self._part_key(), b"".join(self._buffer), use_multipart=False)
         except BaseError as error:

@@ -159,6 +159,20 @@ async def test_what_was_never_synced_may_be_lost_but_does_no_harm(store):
     assert await store.get("film") == b"first"
 
 
+async def test_appending_goes_on_while_a_sync_runs_and_the_next_writer_begins_at_the_sync(store):
+    partial = store.open_partial(PARTIAL, offset=0, writer=1, digest=hashlib.sha256())
+    await partial.append([b"first"])
+    syncing = asyncio.create_task(partial.sync())
+    await asyncio.sleep(0)
+    await partial.append([b"more"])
+    await syncing
+    await partial.sync()
+    await partial.aclose()
+    await _append(store, 5, b"other", writer=2)
+    await store.publish(PARTIAL, "film", 10)
+    assert await store.get("film") == b"firstother"
+
+
 async def test_publishing_again_changes_nothing(store):
     await _append(store, 0, b"bytes")
     await store.publish(PARTIAL, "film", 5)
