@@ -24,7 +24,10 @@ Names = Mapping[Kind, str]
 _UUID = "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _NAMED = re.compile(rf"[a-zA-Z]+/{re.escape(_UUID)}")
 # Messages that stand for a resource and carry its name without a pattern.
-_RESOURCES: Mapping[str, Kind] = {"whodex.v1.Person": ("libraries", "people")}
+_RESOURCES: Mapping[str, Kind] = {
+    "whodex.v1.Library": ("libraries",),
+    "whodex.v1.Person": ("libraries", "people"),
+}
 _INTEGERS = {FieldDescriptor.TYPE_INT32: "int32", FieldDescriptor.TYPE_INT64: "int64"}
 
 
