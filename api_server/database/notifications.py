@@ -24,9 +24,10 @@ class Channel(enum.StrEnum):
 
     # By the schema's triggers; the payload is the id of the person, the video or the key that changed.
     RESOURCES = "whodex_resources"
-    # By the writers of the feed and of the outbox; no payload.
+    # By the writers of the feed, of the outbox and of photos that are READY; no payload.
     FEED = "whodex_feed"
     OUTBOX = "whodex_outbox"
+    READY_PHOTOS = "whodex_ready_photos"
 
 
 class Subscription:

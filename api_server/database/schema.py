@@ -233,7 +233,17 @@ class ReferencePhoto(_Failable, Base):
     """A photo of a person; its embedding is evidence and goes into the person's query embedding."""
 
     __tablename__ = "reference_photos"
-    __table_args__ = (UniqueConstraint("person_id", "request_id"), Index(None, "person_id", "id"))
+    __table_args__ = (
+        UniqueConstraint("person_id", "request_id"),
+        Index(None, "person_id", "id"),
+        Index(
+            "ix_reference_photos_unchecked",
+            "id",
+            postgresql_where=text("state = 'ready' AND NOT look_alikes_checked"),
+        ),
+        # Of people who may have been deleted.
+        Index("ix_reference_photos_look_alikes", "look_alike_id", postgresql_where=text("look_alike_id IS NOT NULL")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     person_id: Mapped[UUID] = mapped_column(ForeignKey("people.id", ondelete="CASCADE"))
@@ -261,6 +271,11 @@ class ReferencePhoto(_Failable, Base):
     space: Mapped[str | None]
     # The READY photo of the person that this one is nearly the same as; derived together with the query embedding.
     duplicate_of: Mapped[UUID | None]
+    # The other person of the library who is most like this face, if it is alike at all. No foreign key: it would lock
+    # one person's photos while another is deleted. The scheduler unsets it afterwards.
+    look_alike_id: Mapped[UUID | None]
+    look_alike_similarity: Mapped[float | None] = mapped_column(REAL)
+    look_alikes_checked: Mapped[bool] = mapped_column(server_default=false())
     create_time: Mapped[datetime] = mapped_column(server_default=func.now())
     update_time: Mapped[datetime] = mapped_column(server_default=func.now())
 

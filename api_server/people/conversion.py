@@ -63,6 +63,7 @@ def to_photo(row: AnyRow) -> ReferencePhoto:
         update_time=to_timestamp(row.update_time),
         warnings=_to_warnings(row),
         same_person_confirmed=row.same_person_confirmed,
+        look_alikes_checked=row.look_alikes_checked,
     )
 
 
@@ -83,6 +84,8 @@ def _to_warnings(row: AnyRow) -> list[PhotoWarning]:
     warnings = [PhotoWarning(**warning) for warning in row.quality_warnings]
     if row.duplicate_of is not None:
         warnings.append(_near_duplicate(row))
+    if row.look_alike_id is not None and row.look_alike_name is not None:
+        warnings.append(_look_alike(row))
     return warnings
 
 
@@ -92,6 +95,17 @@ def _near_duplicate(row: AnyRow) -> PhotoWarning:
         message=f"Nearly the same picture as {row.duplicated_file_name or 'an earlier photo'}, so that both count once:"
         " a photo of another day or angle tells more.",
         photo=names.name(names.PHOTO, row.library_id, row.person_id, row.duplicate_of),
+    )
+
+
+def _look_alike(row: AnyRow) -> PhotoWarning:
+    return PhotoWarning(
+        kind=PhotoWarning.KIND_LOOK_ALIKE,
+        message=f"The face also looks like {row.look_alike_name} (similarity {row.look_alike_similarity:.3f}): if it is"
+        " theirs, delete the photo; if the two are one person, keep one of them.",
+        person=names.name(names.PERSON, row.library_id, row.look_alike_id),
+        person_display_name=row.look_alike_name,
+        similarity=row.look_alike_similarity,
     )
 
 

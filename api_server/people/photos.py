@@ -24,6 +24,7 @@ from whodex.v1 import error_reason_pb2, geometry_pb2, tasks_pb2
 _Original = aliased(Content, name="original")
 _Thumbnail = aliased(Content, name="thumbnail")
 _Duplicated = aliased(ReferencePhoto, name="duplicated")
+_LookAlike = aliased(Person, name="look_alike")
 
 
 def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
@@ -47,6 +48,9 @@ def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
             ReferencePhoto.quality_warnings,
             ReferencePhoto.same_person_confirmed,
             ReferencePhoto.duplicate_of,
+            ReferencePhoto.look_alike_id,
+            ReferencePhoto.look_alike_similarity,
+            ReferencePhoto.look_alikes_checked,
             ReferencePhoto.content_id,
             ReferencePhoto.thumbnail_id,
             ReferencePhoto.create_time,
@@ -56,10 +60,12 @@ def select_photos(*conditions: ColumnElement[bool]) -> AnySelect:
             _Thumbnail.media_type.label("thumbnail_media_type"),
             _Thumbnail.size_bytes.label("thumbnail_size_bytes"),
             _Duplicated.file_name.label("duplicated_file_name"),
+            _LookAlike.display_name.label("look_alike_name"),
         )
         .join(_Original, _Original.id == ReferencePhoto.content_id)
         .outerjoin(_Thumbnail, _Thumbnail.id == ReferencePhoto.thumbnail_id)
         .outerjoin(_Duplicated, _Duplicated.id == ReferencePhoto.duplicate_of)
+        .outerjoin(_LookAlike, _LookAlike.id == ReferencePhoto.look_alike_id)
         .where(*conditions)
     )
 

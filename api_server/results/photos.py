@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 from uuid_utils.compat import uuid7
 
+from api_server.database.notifications import Channel
 from api_server.database.schema import EmbeddingSpace, MediaState
 from api_server.database.vectors import vector_base64
 from api_server.results.completed import Completed
@@ -25,7 +26,7 @@ from api_server.results.spaces import checked_vector, registered_spaces
 from whodex.v1 import failure_pb2, geometry_pb2, tasks_pb2
 
 # One statement for a batch: a thumbnail's row is there before the photo refers to it.
-_STORE = text("""
+_STORE = text(f"""
 WITH result AS (
     SELECT * FROM json_to_recordset(CAST(:rows AS json)) AS result (
         id uuid, library_id uuid, state text, failure_reason int, failure_message text, attempts int,
@@ -48,7 +49,8 @@ SET state = result.state, update_time = now(),
     failure_attempts = CASE result.state WHEN 'failed' THEN result.attempts END,
     failure_time = CASE result.state WHEN 'failed' THEN now() END
 FROM result WHERE reference_photos.id = result.id AND reference_photos.state <> 'ready'
-""")
+RETURNING pg_notify('{Channel.READY_PHOTOS.value}', '')
+""")  # noqa: S608 - the channel is a constant
 
 
 async def apply_photos(session: AsyncSession, completed: Sequence[Completed]) -> None:

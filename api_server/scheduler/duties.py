@@ -15,6 +15,7 @@ from api_server.results.registry import effects_by_task
 from api_server.scheduler.doorbell import BrokerUnavailableError, Doorbell
 from api_server.scheduler.erasure import Eraser
 from api_server.scheduler.garbage import collect_garbage
+from api_server.scheduler.look_alikes import LookAlikes
 from api_server.scheduler.relay import relay
 from api_server.scheduler.retention import apply_retention
 from api_server.scheduler.sweep import ring_for_due_work
@@ -51,11 +52,12 @@ class Duties:
     doorbell: Doorbell
     store: ObjectStore
     eraser: Eraser
+    look_alikes: LookAlikes
 
     async def run(self) -> None:
         """Runs every loop until cancelled, or until one of them meets an error that waiting cannot mend."""
         effects = effects_by_task()
-        with self.hub.subscribe(Channel.OUTBOX) as outbox:
+        with self.hub.subscribe(Channel.OUTBOX) as outbox, self.hub.subscribe(Channel.READY_PHOTOS) as photos:
             async with asyncio.TaskGroup() as loops:
                 loops.create_task(
                     repeat("relay", lambda: relay(self.database, self.doorbell), lambda: _outbox_changed(outbox))
@@ -69,6 +71,9 @@ class Duties:
                         lambda: ring_for_due_work(self.database, self.doorbell),
                         _pause(SWEEP_SECONDS),
                     )
+                )
+                loops.create_task(
+                    repeat("look-alikes", self.look_alikes.check_due, lambda: photos.changed(SWEEP_SECONDS))
                 )
                 loops.create_task(repeat("erasures", self.eraser.complete_due, _pause(ERASURE_SECONDS)))
                 loops.create_task(

@@ -22,6 +22,7 @@ from api_server.scheduler.doorbell import Doorbell
 from api_server.scheduler.duties import Duties
 from api_server.scheduler.erasure import Eraser
 from api_server.scheduler.leadership import lead
+from api_server.scheduler.look_alikes import LookAlikes
 from api_server.scheduler.settings import SchedulerSettings
 from api_server.search.peers import Index
 from whodex.runtime.channel import internal_channel
@@ -56,15 +57,17 @@ async def run(settings: SchedulerSettings) -> None:
             contextlib.aclosing(database),
             internal_channel(settings.indexer_address, token, settings.mesh) as to_indexer,
         ):
+            index = Index(IndexServiceStub(to_indexer))
             eraser = Eraser(
                 database.system,
                 url,
                 store,
-                Index(IndexServiceStub(to_indexer)),
+                index,
                 ReceiptSigner.from_seed(settings.receipt_key.get_secret_value()),
                 _days(settings.backup_retention_days),
             )
-            duties = Duties(database.system, hub, doorbell, store, eraser)
+            look_alikes = LookAlikes(database.system, index)
+            duties = Duties(database.system, hub, doorbell, store, eraser, look_alikes)
             await _until_one_ends(
                 serve([_health_listener(settings, database, doorbell)]), hub.run(), lead(url, duties.run)
             )

@@ -29,7 +29,7 @@ class SchedulerSettings(MeshSettings, StoreSettings):
 
     database_url: Secret
     broker_url: Secret
-    # The index is asked to leave nothing of what is deleted on its disk.
+    # The index is asked for look-alikes, and to leave nothing of what is deleted on its disk.
     indexer_address: Address
     internal_token: RotatingSecret
     # 32 random bytes in base64: the Ed25519 key that signs the receipts of erasures.

@@ -25,7 +25,7 @@ from whodex.cli.resources import find_person, photo_name
 from whodex.cli.session import connect
 from whodex.cli.transfers import upload_file, wait_progress
 from whodex.client import Client
-from whodex.errors import InvalidArgumentError
+from whodex.errors import DeadlineExceededError, InvalidArgumentError
 from whodex.v1.geometry_pb2 import Box
 from whodex.v1.people_service_pb2 import (
     CreatePersonResponse,
@@ -49,6 +49,12 @@ ConfirmOption = Annotated[
 ]
 SettledOption = Annotated[bool, typer.Option("--wait", help="Until each photo is READY or FAILED.")]
 PhotoResponse = UploadReferencePhotoResponse | RetryReferencePhotoResponse | GetReferencePhotoResponse
+# The index follows within milliseconds, if it runs.
+COMPARISON_SECONDS = 5.0
+NOT_COMPARED = (
+    "Not compared with the other people of the library yet, the index does not answer. "
+    "`whodex person show` tells later; `whodex status` shows the indexer and the scheduler."
+)
 PEOPLE_COLUMNS = ("Name", "State", "#Ready photos", "Id")
 PHOTO_COLUMNS = ("File", "State", "#Size", "#Face px", "#Sharpness", "#Score", "Id")
 
@@ -101,8 +107,8 @@ def show(context: typer.Context, person: PersonArgument, output: OutputOption = 
     for photo in _failed(state.photos):
         print_line(f"{photo.file_name}: {photo.failure.message} [{failure_reason(photo.failure)}]")
     for photo in state.photos:
-        for warning in photo.warnings:
-            print_line(f"{photo.file_name}: {warning.message} [{warning_kind(warning)}]")
+        for sentence, kind in _warnings(photo):
+            print_line(f"{sentence} [{kind}]")
 
 
 @app.command()
@@ -193,8 +199,8 @@ def _print_photos(responses: Sequence[PhotoResponse], output: Output) -> None:
     elif photos:
         print_table(PHOTO_COLUMNS, map(_photo_row, photos))
     for photo in photos:
-        for warning in photo.warnings:
-            print_warning(f"{photo.file_name}: {warning.message}", warning_kind(warning))
+        for sentence, kind in _warnings(photo):
+            print_warning(sentence, kind)
     for photo in _failed(photos):
         print_error(f"{photo.file_name}: {photo.failure.message}", failure_reason(photo.failure))
 
@@ -221,8 +227,24 @@ def _wait(client: Client, photos: Sequence[ReferencePhoto]) -> list[ReferencePho
     with wait_progress("Processing") as progress:
         for photo in photos:
             progress(len(settled), len(photos))
-            settled.append(client.people.wait_for_photo(photo.name))
+            settled.append(_compared(client, client.people.wait_for_photo(photo.name)))
     return settled
+
+
+def _compared(client: Client, photo: ReferencePhoto) -> ReferencePhoto:
+    """The photo with what the comparison with other people has found, unless that takes too long."""
+    try:
+        return client.people.wait_for_comparison(photo.name, timeout_seconds=COMPARISON_SECONDS)
+    except DeadlineExceededError:
+        return photo
+
+
+def _warnings(photo: ReferencePhoto) -> list[tuple[str, str]]:
+    """Each a sentence and its kind."""
+    warnings = [(warning.message, warning_kind(warning)) for warning in photo.warnings]
+    if photo.state == ReferencePhoto.STATE_READY and not photo.look_alikes_checked:
+        warnings.append((NOT_COMPARED, "LOOK_ALIKES_NOT_CHECKED"))
+    return [(f"{photo.file_name}: {message}", kind) for message, kind in warnings]
 
 
 def _failed(photos: Iterable[ReferencePhoto]) -> list[ReferencePhoto]:

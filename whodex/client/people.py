@@ -202,13 +202,33 @@ class People:
             DeadlineExceededError: it is still on its way.
             NotFoundError: it does not exist, or was deleted meanwhile.
         """
+        return self._wait_for(name, _is_settled, timeout_seconds)
+
+    def wait_for_comparison(self, name: str, *, timeout_seconds: float = WAIT_SECONDS) -> ReferencePhoto:
+        """Waits until the photo has been compared with the other people of the library, if it is READY.
+
+        Raises:
+            DeadlineExceededError: it has not: the index does not answer, for example.
+            NotFoundError: it does not exist, or was deleted meanwhile.
+        """
+        return self._wait_for(name, _is_compared, timeout_seconds)
+
+    def _wait_for(self, name: str, settled: Callable[[ReferencePhoto], bool], timeout_seconds: float) -> ReferencePhoto:
         person = name.partition("/photos/")[0]
         state = wait_until(
             lambda remaining: self.watch(person, timeout_seconds=remaining),
-            lambda state: _find_photo(state, name).state in SETTLED_PHOTO_STATES,
+            lambda state: settled(_find_photo(state, name)),
             timeout_seconds=timeout_seconds,
         )
         return _find_photo(state, name)
+
+
+def _is_settled(photo: ReferencePhoto) -> bool:
+    return photo.state in SETTLED_PHOTO_STATES
+
+
+def _is_compared(photo: ReferencePhoto) -> bool:
+    return photo.state == ReferencePhoto.STATE_FAILED or photo.look_alikes_checked
 
 
 def _upload_requests(

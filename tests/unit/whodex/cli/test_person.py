@@ -10,6 +10,7 @@ import pytest
 from google.protobuf.json_format import Parse
 from typer.testing import Result
 
+from whodex.cli import person as person_commands
 from whodex.errors import InvalidArgumentError, NotFoundError, UnavailableError
 from whodex.v1 import error_reason_pb2
 from whodex.v1.failure_pb2 import FAILURE_REASON_DIFFERENT_PERSON, FAILURE_REASON_NO_FACE, Failure
@@ -45,7 +46,8 @@ def _people(*people: Person) -> Callable[[ListPeopleRequest], ListPeopleResponse
 
 
 def _photo(number: int, state: ReferencePhoto.State, **fields: Any) -> ReferencePhoto:
-    return ReferencePhoto(name=f"{ADA.name}/photos/{number}", file_name=f"{number}.jpg", state=state, **fields)
+    known = {"look_alikes_checked": state == ReferencePhoto.STATE_READY} | fields
+    return ReferencePhoto(name=f"{ADA.name}/photos/{number}", file_name=f"{number}.jpg", state=state, **known)
 
 
 @pytest.fixture
@@ -190,6 +192,36 @@ def test_warnings_of_a_photo_that_is_ready_are_no_failure(api: ScriptedApi, whod
     assert result.exit_code == 0
     assert json.loads(result.stdout)["photo"]["warnings"][0]["kind"] == "KIND_BLURRED"
     assert result.stderr == "warning: 1.jpg: Rather blurred. [BLURRED]\n"
+
+
+def test_waiting_goes_on_until_the_photo_is_compared_with_other_people(
+    api: ScriptedApi, whodex: Whodex, photo: Path
+) -> None:
+    alike = PhotoWarning(kind=PhotoWarning.KIND_LOOK_ALIKE, message="Looks like Eve.", person_display_name="Eve")
+    ready = _photo(1, ReferencePhoto.STATE_READY, look_alikes_checked=False)
+    _settles_as(api, ready)
+    compared = _photo(1, ReferencePhoto.STATE_READY, warnings=[alike])
+    api.answers["WatchPerson"] = lambda _request: [
+        WatchPersonResponse(person=ADA, photos=[state]) for state in (ready, compared)
+    ]
+
+    result = whodex("person", "add-photo", "Ada", photo, "--wait")
+
+    assert result.exit_code == 0
+    assert result.stderr == "warning: 1.jpg: Looks like Eve. [LOOK_ALIKE]\n"
+
+
+def test_a_photo_that_is_not_compared_in_time_says_so(
+    api: ScriptedApi, whodex: Whodex, photo: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(person_commands, "COMPARISON_SECONDS", 0.01)
+    _settles_as(api, _photo(1, ReferencePhoto.STATE_READY, look_alikes_checked=False))
+
+    result = whodex("person", "add-photo", "Ada", photo, "--wait")
+
+    assert result.exit_code == 0
+    assert "[LOOK_ALIKES_NOT_CHECKED]" in result.stderr
+    assert "[LOOK_ALIKES_NOT_CHECKED]" in whodex("person", "show", "Ada").stdout
 
 
 @pytest.mark.parametrize("options", [(), ("--confirm-same-person",)])
