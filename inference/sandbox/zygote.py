@@ -82,6 +82,7 @@ class _Zygote:
         self._selector.register(forked.life, selectors.EVENT_READ, forked)
 
     def _become_child(self, work: int, parent_pid: int, max_cpu_seconds: int) -> None:
+        code = LOCKDOWN_FAILED
         try:
             for standard in range(_CHILD_FD):
                 os.dup2(self._nowhere, standard)
@@ -89,12 +90,10 @@ class _Zygote:
             os.closerange(_CHILD_FD + 1, os.sysconf("SC_OPEN_MAX"))
             channel = socket.socket(fileno=_CHILD_FD)
             lock_down(parent_pid, self._max_address_space, max_cpu_seconds, self._missing)
-        except OSError:
-            os._exit(LOCKDOWN_FAILED)
-        try:
+            code = 1
             child.serve(channel)
         finally:
-            os._exit(1)
+            os._exit(code)
 
     def _kill(self, forked: _Child) -> None:
         if forked.life.fileno() < 0:

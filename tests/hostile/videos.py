@@ -129,27 +129,29 @@ def _times() -> Iterator[HostileFile]:
     ):  # fmt: skip
         yield video_file(
             f"mp4 that shows each frame for {name}",
-            lambda d=delta: _repeated(FRAMES, d),
+            lambda d=delta: repeated(FRAMES, d),
             outcome,
             duration_s=duration_s,
         )
-    yield video_file("mp4 whose pictures come at negative times", lambda: _shifted(-(2**30)), READY, UNREADABLE)
-    yield video_file("mp4 whose pictures come in wild order", lambda: _shifted(None), READY, UNREADABLE)
+    yield video_file("mp4 whose pictures come at negative times", lambda: shifted(-(2**30)), READY, UNREADABLE)
+    yield video_file("mp4 whose pictures come in wild order", lambda: shifted(None), READY, UNREADABLE)
     yield video_file("mp4 of a million tiny packets", _million_packets, UNREADABLE)
-    yield video_file("mp4 of 100000 packets at once", lambda: _repeated(100_000, 0), UNREADABLE)
+    yield video_file("mp4 of 100000 packets at once", lambda: repeated(100_000, 0), UNREADABLE)
 
 
-def _shifted(offset: int | None) -> bytes:
+def shifted(offset: int | None) -> bytes:
     """Composition offsets (8.6.1.3), all the same or random."""
     rng = np.random.default_rng(0)
     offsets = [int(rng.integers(-(2**24), 2**24)) if offset is None else offset for _ in range(FRAMES)]
     table = b"".join(struct.pack(">Ii", 1, value) for value in offsets)
     boxes = parse(video())
+    track = find(boxes, b"trak")
+    track.children = [one for one in track.children if one.kind != b"edts"]
     find(boxes, b"stbl").children.append(Box(b"ctts", struct.pack(">BxxxI", 1, FRAMES) + table))
     return b"".join(one.serialise() for one in boxes)
 
 
-def _repeated(count: int, delta: int) -> bytes:
+def repeated(count: int, delta: int) -> bytes:
     """An index that names the first frame, a keyframe, many times."""
     boxes = parse(video())
     size = struct.unpack_from(">I", find(boxes, b"stsz").payload, 12)[0]
@@ -167,7 +169,7 @@ def _repeated(count: int, delta: int) -> bytes:
 
 
 def _million_packets() -> bytes:
-    return _repeated(1_000_000, 1)
+    return repeated(1_000_000, 1)
 
 
 def _tables() -> Iterator[HostileFile]:
@@ -211,9 +213,9 @@ def _sizes() -> Iterator[HostileFile]:
     )
     yield video_file("mp4 of 2x2 pixels", lambda: video(size=(2, 2)), READY, duration_s=1)
     yield video_file("mp4 of 2x4096 pixels", lambda: video(3, (2, 4096)), READY)
-    yield video_file("mp4 that changes its size", lambda: _joined((64, 48), (320, 240)), READY, duration_s=2)
-    yield video_file("mp4 that grows to 2560x1440", lambda: _joined((64, 48), (2560, 1440)), READY)
-    yield video_file("mp4 that shrinks to 16x16", lambda: _joined((320, 240), (16, 16)), READY)
+    yield video_file("mp4 that changes its size", lambda: joined((64, 48), (320, 240)), READY, duration_s=2)
+    yield video_file("mp4 that grows to 2560x1440", lambda: joined((64, 48), (2560, 1440)), READY)
+    yield video_file("mp4 that shrinks to 16x16", lambda: joined((320, 240), (16, 16)), READY)
 
 
 def _declares(width: int, height: int) -> bytes:
@@ -239,7 +241,7 @@ def _with_parameter_sets(data: bytes, unit: bytes) -> bytes:
     return b"".join(one.serialise() for one in boxes)
 
 
-def _joined(*sizes: tuple[int, int]) -> bytes:
+def joined(*sizes: tuple[int, int]) -> bytes:
     """Videos one after the other in one stream, each with its parameter sets before its keyframes."""
     buffer = io.BytesIO()
     with av.open(buffer, "w", format="mp4") as output:

@@ -137,3 +137,19 @@ def test_refuses_what_is_no_mp4(write_mp4: Write, tmp_path: Path, content: bytes
     with pytest.raises(VideoError) as caught, open_video(path):
         pass
     assert caught.value.reason == failure_pb2.FAILURE_REASON_UNREADABLE_VIDEO
+
+
+def test_titles_need_not_be_text(write_mp4: Write) -> None:
+    path = write_mp4(grey(5))
+    content = path.read_bytes()
+    assert b"Lavf" in content
+    path.write_bytes(content.replace(b"Lavf", b"\xff\xfe\xfd\xfc"))
+    with open_video(path) as video:
+        assert len(list(video.frames)) == 5
+
+
+def test_refuses_what_is_encrypted(write_mp4: Write) -> None:
+    path = write_mp4(grey(5))
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"encv"))
+    with pytest.raises(UnsupportedVideoCodecError, match="something unknown"), open_video(path):
+        pass
