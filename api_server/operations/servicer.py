@@ -55,10 +55,12 @@ class OperationsServicer(OperationsServiceServicer):
         """Lists the declared tasks."""
         async with self._database.reads() as session:
             tasks, hosts = await task_statuses(session), await workers_decoder_hosts(session)
+        by_host = {host.host: host for host in hosts}
         # That it is away is what the health of SearchService says.
         with suppress(UnavailableError, DeadlineExceededError):
-            hosts.append(await self._analysis.decoder_host())
-        return pb.ListTasksResponse(tasks=tasks, decoder_hosts=hosts)
+            analysis = await self._analysis.decoder_host()
+            by_host[analysis.host] = analysis
+        return pb.ListTasksResponse(tasks=tasks, decoder_hosts=by_host.values())
 
     async def SmokeTest(self, request: pb.SmokeTestRequest, context: Context) -> AsyncIterator[pb.SmokeTestResponse]:
         """Runs every declared task for real."""

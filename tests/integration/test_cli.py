@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from fractions import Fraction
@@ -230,6 +231,8 @@ def test_the_doctor_finds_nothing_wrong(whodex: Run) -> None:
 
     assert result.returncode == 0, result.stdout
     assert all(task in result.stdout for task in declared_tasks())
+    # The workers and the face analysis of the stack share a machine.
+    assert result.stdout.count(f"decoders on {socket.gethostname()}: locked down") == 1
 
 
 def test_the_smoke_test_runs_every_declared_task(whodex: Run) -> None:
