@@ -52,11 +52,11 @@ def _work(task: Task, context: WorkerContext, items: Sequence[ClaimedItem[Any]])
         for lost in context.claims.complete(items, task.implementation(context, items)):
             _discard(task, context, lost)
     except WorkerStoppingError:
-        context.claims.release(items, "the worker is being stopped", delay_seconds=0)
+        _release(context, items, "the worker is being stopped", delay_seconds=0)
     except Exception as error:  # noqa: BLE001 - whatever a task raises is a failure of its item, never of the worker
         if _is_outage(context, error):
             _log.warning("work released: a dependency is away", why=str(error))
-            context.claims.release(items, str(error), OUTAGE_DELAY_SECONDS)
+            _release(context, items, str(error), OUTAGE_DELAY_SECONDS)
         elif len(items) > 1:
             # One bad item must not fail its neighbours.
             for item in items:
@@ -95,9 +95,19 @@ def _fail(task: Task, context: WorkerContext, item: ClaimedItem[Any], error: Exc
         _discard(task, context, item)
 
 
+def _release(context: WorkerContext, items: Sequence[ClaimedItem[Any]], why: str, delay_seconds: int) -> None:
+    context.claims.release(items, why, delay_seconds)
+    for item in items:
+        _delete_written(context, item)
+
+
 def _discard(task: Task, context: WorkerContext, item: ClaimedItem[Any]) -> None:
-    """Deletes what was written for nothing. What it belongs to may be erased, and nobody else looks here soon."""
     _log.info("work had no effect: the lease is lost", resource=task.describe(item.payload))
+    _delete_written(context, item)
+
+
+def _delete_written(context: WorkerContext, item: ClaimedItem[Any]) -> None:
+    """Deletes what an attempt wrote for nothing. What it belongs to may be erased, and nobody else looks here soon."""
     try:
         context.wait(context.store.delete_below(item.output_prefix.rstrip("/")))
     except UnavailableError as error:

@@ -311,8 +311,9 @@ def _frozen_video_worker(planted: Planted, video: Video) -> Iterator[Path]:
 
 
 def _cleared_up(stack: Stack, video: Video) -> bool:
+    # Because its lease is lost, or because the folder is gone that it was about to write to.
     lines = stack.log("video_worker").splitlines()
-    return any("the lease is lost" in line and video.name in line for line in lines)
+    return any("work ended" in line and video.name in line for line in lines)
 
 
 def part_pid(stack: Stack, name: str) -> int:

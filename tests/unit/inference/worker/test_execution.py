@@ -214,6 +214,17 @@ def test_what_was_written_for_nothing_is_deleted(context, service):
     assert context.wait(_stored(context)) == ["kept/1/face.jpg"]
 
 
+def test_what_an_attempt_wrote_before_it_was_given_back_is_deleted(context, service):
+    def write(_: WorkerContext, items: Sequence[ClaimedItem[Any]]) -> list[Any]:
+        context.wait(context.store.put(f"{items[0].output_prefix}face.jpg", b"jpeg"))
+        raise UnavailableError("the api_server is away", reason=18)
+
+    service.add("item")
+    _run(context, write)
+    assert list(service.released) == ["item"]
+    assert context.wait(_stored(context)) == []
+
+
 async def _stored(context: WorkerContext) -> list[str]:
     return [stored.key async for stored in context.store.list()]
 
