@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Sequence
 
-from tests.benchmarks import hostile, photos, queries, tenants, uploads, valid_media, video
+from tests.benchmarks import erasure, hostile, photos, queries, tenants, uploads, valid_media, video
 from tests.benchmarks.report import RESULTS, Row, publish
 from tests.benchmarks.stack import running_stack
 from whodex.demo.render import render
@@ -29,6 +29,7 @@ def main() -> None:
         _publish("photos", lambda: photos.measure(state, arguments.seconds), photos.ROWS)
         _publish("video", lambda: video.measure(state, VIDEO), video.ROWS)
         _publish("queries", lambda: queries.measure(state), queries.ROWS)
+        _publish("erasure", lambda: erasure.measure(state), erasure.ROWS)
         _publish("valid_media", lambda: valid_media.measure(state), valid_media.ROWS)
         _publish("tenants", lambda: tenants.measure(state), tenants.ROWS)
         _publish("uploads", lambda: uploads.measure(state), uploads.ROWS)

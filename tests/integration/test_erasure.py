@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-import base64
-import mmap
 import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import UUID
 
-import numpy as np
 import psycopg
 import pytest
 
+from tests.markers import Markers, with_comment
 from whodex import Client, receipts
 from whodex.demo.samples import pull_samples, sample
 from whodex.runtime.channel import internal_channel_sync
 from whodex.stack import smoke_media
 from whodex.stack.postgres import DATABASE, SUPERUSER
-from whodex.stack.state import StateDirectory
 from whodex.v1.erasure_pb2 import Erasure
 from whodex.v1.index_service_pb2 import SnapshotRequest
 from whodex.v1.index_service_pb2_grpc import IndexServiceStub
@@ -34,59 +31,6 @@ if TYPE_CHECKING:
     from tests.integration.conftest import Stack
 
 WITHIN_SECONDS = 60
-# Of the middle of a vector: Postgres cuts longer values into pieces.
-VECTOR_PIECE = slice(400, 464)
-
-
-@dataclass
-class Markers:
-    """What is searched for: bytes that are nowhere else, by what they stand for."""
-
-    found: dict[str, bytes] = field(default_factory=dict)
-
-    def text(self, what: str) -> str:
-        """A name that nobody else has."""
-        text = f"marker-{uuid4().hex}"
-        self.found[what] = text.encode()
-        # The forms in which programs write text into files without a thought.
-        self.found[f"{what} in UTF-16"] = text.encode("utf-16-le")
-        self.found[f"{what} in hexadecimal"] = text.encode().hex().encode()
-        for shift in range(3):
-            # Without the first and the last characters, which depend on what is around.
-            self.found[f"{what} in base64, shifted by {shift}"] = base64.b64encode(bytes(shift) + text.encode())[4:-4]
-        return text
-
-    def bytes(self, what: str, data: bytes) -> bytes:
-        """Bytes of a file."""
-        self.found[what] = data
-        return data
-
-    def vector(self, what: str, stored: bytes) -> None:
-        """An embedding as Postgres holds it, and as the index does, which normalises it anew."""
-        self.found[what] = stored[VECTOR_PIECE]
-        vector = np.frombuffer(stored, "<f4")
-        normalised = (vector / np.linalg.norm(vector.astype(np.float64))).astype("<f4")
-        self.found[f"{what} in the index"] = normalised.tobytes()[VECTOR_PIECE]
-
-    def left(self, state: StateDirectory) -> dict[str, list[str]]:
-        """The files below a directory that hold a marker, by what it stands for."""
-        left: dict[str, list[str]] = {}
-        for path, content in _files(state.root):
-            for what, marker in self.found.items():
-                if content.find(marker) >= 0:
-                    left.setdefault(what, []).append(path)
-        return left
-
-
-def _files(root: Path) -> Iterator[tuple[str, mmap.mmap | bytes]]:
-    for path in root.rglob("*"):
-        try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
-        except (FileNotFoundError, IsADirectoryError):
-            continue
-        yield str(path.relative_to(root)), content
 
 
 @dataclass
@@ -108,9 +52,7 @@ class Planted:
     def photo(self, person: Person, picture: str) -> ReferencePhoto:
         """A READY photo, with markers of its bytes, name, thumbnail and embedding."""
         comment = self.markers.bytes(f"bytes of {picture}", os.urandom(48))
-        jpeg = sample(picture).read_bytes()
-        # A comment segment, right after the start of the image (ITU-T T.81 B.2.4.5).
-        data = jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
+        data = with_comment(sample(picture).read_bytes(), comment)
         file_name = self.markers.text(f"file name of {picture}")
         photo = self.client.people.upload_photo(person.name, data, file_name=file_name)
         photo = self.client.people.wait_for_photo(photo.name, timeout_seconds=120)
