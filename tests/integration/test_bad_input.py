@@ -24,6 +24,7 @@ from PIL import Image, ImageFilter
 from api_server.database.engine import Database
 from api_server.scheduler.garbage import collect_garbage
 from whodex import Client
+from whodex.client.uploads import RESUMABLE_BYTES
 from whodex.demo.samples import pull_samples, sample
 from whodex.errors import DeadlineExceededError, InvalidArgumentError, NotFoundError
 from whodex.runtime.store import ObjectStore
@@ -323,8 +324,9 @@ class DiskPulledOutError(OSError):
 
 def test_an_upload_that_stops_half_way_leaves_nothing(stack: Stack, client: Client, person: Person) -> None:
     before, videos = stored(stack), len(list(client.videos.list()))
-    # More than the store buffers, so that some of it is on disk by then.
-    film = b"\0\0\0\x18ftypmp42" + bytes(24 * MIB)
+    # As much as goes without being resumable (what is left of a resumable upload is there to go on from), and more than
+    # the store buffers, so that some of it is on disk by then.
+    film = b"\0\0\0\x18ftypmp42" + bytes(RESUMABLE_BYTES - MIB)
 
     def stop(sent: int, total: int) -> None:
         if sent > total / 2:

@@ -60,18 +60,22 @@ class ObjectStore:
         self._durable_directories: set[Path] = set()
 
     @classmethod
-    def from_url(cls, url: str, s3: S3Config | None = None) -> Self:
+    def from_url(cls, url: str, *, endpoint: str | None = None, keys: tuple[str, str] | None = None) -> Self:
         """Opens `file:///directory` (made when missing) or `s3://bucket/prefix`.
 
         Args:
             url: which store.
-            s3: its address and keys; what it does not say is taken from AWS_* variables.
+            endpoint: URL of the S3 server.
+            keys: of S3: the access key's id and its secret. What is not given is taken from AWS_* variables.
         """
         if url.startswith("file://"):
             return cls(from_url(url, mkdir=True))
-        if s3 is None:
+        if endpoint is None and keys is None:
             return cls(from_url(url))
-        options: ClientConfig = {"allow_http": s3.get("endpoint", "").startswith("http://")}
+        s3: S3Config = {"endpoint": endpoint} if endpoint else {}
+        if keys is not None:
+            s3["access_key_id"], s3["secret_access_key"] = keys
+        options: ClientConfig = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
         return cls(S3Store.from_url(url, config=s3, client_options=options))
 
     async def put(self, key: str, data: bytes) -> None:

@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from pydantic import SecretStr
 
 from whodex.runtime.settings import Settings
 from whodex.runtime.store import ObjectStore
-
-if TYPE_CHECKING:
-    from obstore.store import S3Config  # it exists for type checkers alone
 
 
 class StoreSettings(Settings):
@@ -30,13 +25,7 @@ class StoreSettings(Settings):
 
     def open_store(self) -> ObjectStore:
         """Opens no connection yet."""
-        return ObjectStore.from_url(self.store_url, self._s3() or None)
-
-    def _s3(self) -> S3Config:
-        s3: S3Config = {}
-        if self.store_endpoint:
-            s3["endpoint"] = self.store_endpoint
+        keys = None
         if self.store_access_key and self.store_secret_key:
-            s3["access_key_id"] = self.store_access_key.get_secret_value()
-            s3["secret_access_key"] = self.store_secret_key.get_secret_value()
-        return s3
+            keys = (self.store_access_key.get_secret_value(), self.store_secret_key.get_secret_value())
+        return ObjectStore.from_url(self.store_url, endpoint=self.store_endpoint, keys=keys)

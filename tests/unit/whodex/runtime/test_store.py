@@ -314,6 +314,6 @@ async def test_a_part_that_comes_in_late_takes_no_parts_place(s3_store):
 
 
 async def test_a_server_that_is_away_is_unavailable():
-    s3 = {"endpoint": "http://127.0.0.1:9", "access_key_id": "test", "secret_access_key": "test"}
+    store = ObjectStore.from_url("s3://bucket/media", endpoint="http://127.0.0.1:9", keys=("test", "test"))
     with pytest.raises(UnavailableError):
-        await ObjectStore.from_url("s3://bucket/media", s3).put("photo", b"bytes")
+        await store.put("photo", b"bytes")
