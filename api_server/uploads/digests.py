@@ -7,15 +7,10 @@ from collections import OrderedDict
 from typing import Any
 from uuid import UUID
 
+from whodex.runtime.partial import Unhashed
+
 # A state of SHA-256 is some hundred bytes.
 KEPT = 10_000
-
-
-class Unhashed:
-    """Takes bytes whose digest would begin in the middle."""
-
-    def update(self, data: bytes, /) -> None:
-        """Does nothing."""
 
 
 class Digests:

@@ -67,11 +67,14 @@ class UploadFinisher:
             async with leased(self.database, self.store, library_id, upload_id) as row:
                 if row.committed_bytes < row.size_bytes:
                     raise _bytes_missing(row)
-                return await self._finish(row, sha256)
+                finished = await self._finish(row, sha256)
         except FailedPreconditionError as error:
             if error.reason != error_reason_pb2.ERROR_REASON_UPLOAD_FINISHED:
                 raise
             return await self._finished(library_id, upload_id)
+        # Without the lease, which went with the last write.
+        await self.store.delete([partial_key(library_id, upload_id)])
+        return finished
 
     async def _finished(self, library_id: UUID, upload_id: UUID) -> tuple[str, AnyRow]:
         async with self.database.reads() as session:
@@ -95,7 +98,6 @@ class UploadFinisher:
             async with self.database.transaction() as session:
                 await uploads.finish(session, lease, resource.id, expire=self.expire)
             await self.store.delete([key])
-        await self.store.delete([partial])
         return uploads.kind_of(request), resource
 
     async def _checked(self, row: AnyRow, kind: Kind, announced: set[bytes]) -> StoredFile:

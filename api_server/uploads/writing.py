@@ -115,8 +115,9 @@ class _Growing:
         """Takes a chunk; begins a commit from time to time."""
         if self.position + len(chunk) > self.row.size_bytes:
             raise upload_incomplete(f"more bytes came than the {self.row.size_bytes} that were announced")
-        await self._appender.add(chunk)
+        # Before the wait: a call that is cut off during it has taken the chunk all the same.
         self.position += len(chunk)
+        await self._appender.add(chunk)
         late = time.monotonic() - self._commit_time > COMMIT_SECONDS
         if late or self.position - self._commit_position >= COMMIT_BYTES:
             await self._begin_commit()

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -33,6 +33,13 @@ class Digest(Protocol):
         """Takes more bytes in."""
 
 
+class Unhashed:
+    """A digest for bytes whose own is not asked for."""
+
+    def update(self, data: bytes, /) -> None:
+        """Does nothing."""
+
+
 class PartialObject(Protocol):
     """A partial object that one writer appends to.
 
@@ -57,30 +64,32 @@ class LocalPartial:
         path: of the file; made, with its directories, by the first append.
         offset: where to go on. What another writer left behind it is cut off.
         digest: is fed what is appended.
+        keep_name: makes the name of a new file durable; None: nobody will look for it.
     """
 
-    def __init__(self, path: Path, offset: int, digest: Digest) -> None:
+    def __init__(
+        self, path: Path, offset: int, digest: Digest, keep_name: Callable[[Path], None] | None = None
+    ) -> None:
         self._path = path
         self._offset = offset
         self._digest = digest
+        self._keep_name = keep_name
         self._file: BinaryIO | None = None
 
     async def append(self, batch: Sequence[bytes]) -> None:
         """Writes and hashes."""
-        await asyncio.to_thread(self._append, batch)
+        await asyncio.to_thread(self.write, batch)
 
     async def sync(self) -> None:
         """Syncs the file."""
-        await asyncio.to_thread(self._sync)
+        await asyncio.to_thread(self.make_durable)
 
     async def aclose(self) -> None:
         """Closes the file."""
-        if self._file is not None:
-            # What a failed append left to write was never promised.
-            with contextlib.suppress(OSError):
-                await asyncio.to_thread(self._file.close)
+        self.close()
 
-    def _append(self, batch: Sequence[bytes]) -> None:
+    def write(self, batch: Sequence[bytes]) -> None:
+        """`append`, in the caller's thread."""
         try:
             if self._file is None:
                 self._file = self._open()
@@ -93,18 +102,27 @@ class LocalPartial:
         except OSError as error:
             raise storage_error(error) from error
 
-    def _sync(self) -> None:
+    def make_durable(self) -> None:
+        """`sync`, in the caller's thread."""
         if self._file is not None:
             try:
                 os.fdatasync(self._file.fileno())
             except OSError as error:
                 raise storage_error(error) from error
 
+    def close(self) -> None:
+        """Closes the file, which takes no time: there is nothing left to write."""
+        if self._file is not None:
+            # But for what a failed write has left, which nobody was promised.
+            with contextlib.suppress(OSError):
+                self._file.close()
+
     def _open(self) -> BinaryIO:
         if self._offset == 0:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._path.touch()
-            fsync(self._path.parent)
+            if self._keep_name is not None:
+                self._keep_name(self._path)
         file = self._path.open("r+b")
         if file.seek(0, os.SEEK_END) < self._offset:
             file.close()

@@ -460,6 +460,27 @@ async def test_another_server_goes_on_with_an_upload_and_finishes_it(
     assert (await here.finish(upload.name)).name == video.name
 
 
+async def test_what_was_taken_while_the_disk_was_slow_is_kept_when_the_stream_breaks_off(
+    api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate, append = asyncio.Event(), LocalPartial.append
+
+    async def slow(self: LocalPartial, batch: Any) -> None:
+        await gate.wait()
+        await append(self, batch)
+
+    monkeypatch.setattr(LocalPartial, "append", slow)
+    upload = await api.caller.start_video(api.library, 96 * MIB)
+    call, _ = _open_stream(api, upload.name, 0, FILM[:MIB] + bytes(11 * MIB))
+    # One batch is being written, and another one is complete: the server takes no more.
+    await asyncio.sleep(1.0)
+    call.cancel()
+    await asyncio.sleep(0.2)
+    gate.set()
+    await asyncio.sleep(0.5)
+    assert (await api.caller.upload(upload.name)).committed_bytes == 2 * BATCH_BYTES
+
+
 async def test_a_slow_disk_stops_the_client(api: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gate, appended, append = asyncio.Event(), 0, LocalPartial.append
 
