@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -24,7 +23,8 @@ from whodex.runtime.store import ObjectStore
 from whodex.v1 import error_reason_pb2
 from whodex.v1.upload_service_pb2 import StartUploadRequest
 
-_READ_BYTES = 8 << 20
+# After each step a call that was cut off ends.
+_STEP_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,9 @@ class UploadFinisher:
         offset, digest = self.digests.take_longest(row.id)
         try:
             while offset < row.size_bytes:
-                length = min(_READ_BYTES, row.size_bytes - offset)
-                chunk = await self.store.get_range(upload_key(row.library_id, row.id), offset, length)
-                await to_the_end(asyncio.to_thread(digest.update, chunk))
-                offset += length
+                end = min(offset + _STEP_BYTES, row.size_bytes)
+                await to_the_end(self.store.feed(digest, upload_key(row.library_id, row.id), offset, end))
+                offset = end
         finally:
             self.digests.keep(row.id, offset, digest)
         result: bytes = digest.digest()

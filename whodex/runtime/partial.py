@@ -29,14 +29,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 class Digest(Protocol):
     """One of hashlib's."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Takes more bytes in."""
 
 
 class Unhashed:
     """A digest for bytes whose own is not asked for."""
 
-    def update(self, data: bytes, /) -> None:
+    def update(self, data: bytes | memoryview, /) -> None:
         """Does nothing."""
 
 

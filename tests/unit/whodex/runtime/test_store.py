@@ -49,6 +49,15 @@ async def test_what_is_put_comes_back(store):
     assert await store.size_bytes("library/photo") == 5
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 0), (0, 3), (1, 2 * MIB + 7), (0, 9 * MIB), (9 * MIB, 9 * MIB)])
+async def test_a_digest_is_fed_a_range(store, start, end):
+    data = bytes(range(256)) * (9 * MIB // 256)
+    await store.put("film", data)
+    digest = hashlib.sha256()
+    await store.feed(digest, "film", start, end)
+    assert digest.digest() == hashlib.sha256(data[start:end]).digest()
+
+
 async def test_what_is_put_again_replaces_what_was_there(store):
     await store.put("photo", b"first")
     await store.put("photo", b"second")
