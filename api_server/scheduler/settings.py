@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from api_server.erasures.receipts import ReceiptSigner
 from whodex.runtime.settings import Address, RotatingSecret, Secret
@@ -18,10 +18,6 @@ def _checked_seed(seed: SecretStr) -> SecretStr:
 
 
 ReceiptSeed = Annotated[SecretStr, AfterValidator(_checked_seed)]
-# An environment variable that is set to nothing is as good as unset.
-BackupDays = Annotated[
-    Annotated[int, Field(ge=0, le=36500)] | None, BeforeValidator(lambda value: None if value == "" else value)
-]
 
 
 class SchedulerSettings(MeshSettings, StoreSettings):
@@ -34,7 +30,7 @@ class SchedulerSettings(MeshSettings, StoreSettings):
     internal_token: RotatingSecret
     # 32 random bytes in base64: the Ed25519 key that signs the receipts of erasures.
     receipt_key: ReceiptSeed
-    # How long backups are kept, for receipts to say until when one may hold what was deleted; empty: not declared.
-    backup_retention_days: BackupDays = None
+    # How long backups are kept, for receipts to say until when one may hold what was deleted; unset: not declared.
+    backup_retention_days: Annotated[int, Field(ge=0, le=36500)] | None = None
     # Where gRPC health answers.
     scheduler_health_listen: Address

@@ -75,7 +75,7 @@ class Certificates:
         self._problem: str | None = None
 
     def current(self) -> CertificateSet:
-        """The same object until the files change. Measured: 8 µs, so that each call can afford to ask."""
+        """The same object until the files change. Measured: 13 µs, so that each call can afford to ask."""
         with self._lock:
             stamp = self.files.stamp()
             if stamp != self._stamp:
