@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import base64
-import mmap
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,12 +61,11 @@ def with_comment(jpeg: bytes, comment: bytes) -> bytes:
     return jpeg[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + jpeg[2:]
 
 
-def _files(root: Path) -> Iterator[tuple[str, mmap.mmap | bytes]]:
+def _files(root: Path) -> Iterator[tuple[str, bytes]]:
     for path in root.rglob("*"):
+        # Read, not mapped: Postgres cuts files off meanwhile, and to look behind their end then kills the process.
         try:
-            with path.open("rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                content = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) if size else b""
+            content = path.read_bytes()
         except (FileNotFoundError, IsADirectoryError):
             continue
         yield str(path.relative_to(root)), content
