@@ -29,7 +29,7 @@ from api_server.libraries.retention import policy_columns
 from api_server.limits.limits import changed_overrides
 from api_server.names import LIBRARY, name, not_found
 from whodex.errors import FailedPreconditionError
-from whodex.runtime.interceptors import validate
+from whodex.runtime.validation import validate
 from whodex.v1 import error_reason_pb2
 from whodex.v1.library_service_pb2 import CreateLibraryRequest, UpdateLibraryLimitsRequest, UpdateLibraryRequest
 

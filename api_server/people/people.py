@@ -20,7 +20,7 @@ from api_server.idempotency import request_digest, request_uuid, reused
 from api_server.limits.usage import require_within_limits
 from api_server.names import LIBRARY, PERSON, name, not_found
 from api_server.people.consent import HAS_EXPIRED, consent_columns
-from whodex.runtime.interceptors import validate
+from whodex.runtime.validation import validate
 from whodex.v1.people_service_pb2 import CreatePersonRequest, UpdatePersonRequest
 
 

@@ -6,7 +6,7 @@ from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError, Message
 
 from whodex.errors import FieldViolation, InvalidArgumentError
-from whodex.runtime.interceptors import validate
+from whodex.runtime.validation import validate
 from whodex.v1 import error_reason_pb2
 
 

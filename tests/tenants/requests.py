@@ -14,7 +14,7 @@ from google.protobuf.message_factory import GetMessageClass
 from whodex.buf.validate import validate_pb2
 from whodex.demo.samples import sample
 from whodex.errors import InvalidArgumentError
-from whodex.runtime.interceptors import validate
+from whodex.runtime.validation import validate
 from whodex.stack import smoke_media
 
 # The collections along a resource name; `("libraries", "people")` for example.

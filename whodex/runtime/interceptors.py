@@ -15,7 +15,6 @@ from typing import Any, NoReturn, TypeAlias
 
 import grpc
 import grpc.aio
-import protovalidate
 from google.protobuf import descriptor_pool
 from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
@@ -23,7 +22,6 @@ from structlog.contextvars import bound_contextvars
 
 from whodex.errors import (
     DeadlineExceededError,
-    FieldViolation,
     InternalError,
     InvalidArgumentError,
     QuotaViolation,
@@ -37,6 +35,7 @@ from whodex.runtime.log import CORRELATION_METADATA_KEY, correlation_id, current
 from whodex.runtime.message_sizes import largest_request_bytes
 from whodex.runtime.strangers import Strangers
 from whodex.runtime.tls import Tls
+from whodex.runtime.validation import validate
 from whodex.v1 import error_reason_pb2
 
 DEFAULT_DEADLINE_SECONDS = 60.0
@@ -307,28 +306,6 @@ async def _next(messages: AsyncIterator[Message], idle_seconds: float) -> Messag
 def _largest_request_bytes(method: str) -> int:
     _, service, name = method.split("/")
     return largest_request_bytes(_POOL.FindMethodByName(f"{service}.{name}").input_type)
-
-
-def validate(message: Message) -> None:
-    """Checks a message against the limits that its contract states.
-
-    Raises:
-        InvalidArgumentError: INVALID_FIELD, with every violation.
-    """
-    found = [_violation(one) for one in protovalidate.collect_violations(message)]
-    if found:
-        raise InvalidArgumentError(
-            "; ".join(f"{one.field}: {one.description}" for one in found[:3]) + ".",
-            reason=error_reason_pb2.ERROR_REASON_INVALID_FIELD,
-            violations=found,
-        )
-
-
-def _violation(violation: protovalidate.Violation) -> FieldViolation:
-    path = violation.proto.field
-    elements = path.elements if path is not None else []
-    field = ".".join(element.field_name for element in elements) or "request"
-    return FieldViolation(field, violation.proto.message or violation.proto.rule_id)
 
 
 def _behaviour(handler: grpc.RpcMethodHandler[Any, Any]) -> Any:

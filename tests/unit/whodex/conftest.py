@@ -19,7 +19,7 @@ from grpc_status import rpc_status
 from whodex.client import Client
 from whodex.client.service_config import PUBLIC_SERVICES
 from whodex.errors import UnauthenticatedError, WhodexError, to_status
-from whodex.runtime.interceptors import validate
+from whodex.runtime.validation import validate
 from whodex.v1 import error_reason_pb2
 
 # Of a unary request or the list of a streamed one; returns the response, or the responses of a stream.
