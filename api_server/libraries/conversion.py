@@ -15,8 +15,7 @@ from api_server.database.schema import KeyRole
 from api_server.libraries.api_keys import End
 from api_server.limits.limits import Limits
 from api_server.timestamps import to_timestamp
-from whodex.errors import FieldViolation, InvalidArgumentError
-from whodex.v1 import error_reason_pb2, library_pb2, library_service_pb2
+from whodex.v1 import library_pb2, library_service_pb2
 
 _STATES = {
     "active": library_pb2.ApiKey.STATE_ACTIVE,
@@ -67,29 +66,14 @@ def role_of(request: library_service_pb2.CreateApiKeyRequest) -> KeyRole:
 
 
 def end_of(request: library_service_pb2.CreateApiKeyRequest | library_service_pb2.RotateApiKeyRequest) -> End:
-    """When the new key ends by itself.
-
-    Raises:
-        InvalidArgumentError: INVALID_FIELD, the moment is none.
-    """
+    """When the new key ends by itself."""
     match request.WhichOneof("expiration"):
         case "expire_time":
-            return _moment(request.expire_time)
+            return request.expire_time.ToDatetime(tzinfo=UTC)
         case "ttl":
             return func.now() + request.ttl.ToTimedelta()
         case _:
             return None
-
-
-def _moment(timestamp: Timestamp) -> datetime:
-    try:
-        return timestamp.ToDatetime(tzinfo=UTC)
-    except ValueError as error:  # nanoseconds out of their range, which protovalidate does not look at
-        raise InvalidArgumentError(
-            "expire_time: its nanos must be 0 to 999,999,999.",
-            reason=error_reason_pb2.ERROR_REASON_INVALID_FIELD,
-            violations=[FieldViolation("expire_time", str(error))],
-        ) from error
 
 
 def _successor(library_id: UUID, key_id: UUID | None) -> str:

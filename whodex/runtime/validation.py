@@ -7,10 +7,16 @@ from typing import Any
 
 import protovalidate
 from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from whodex.errors import FieldViolation, InvalidArgumentError
 from whodex.v1 import error_reason_pb2
+
+# The years 1 to 9999, and as many years either way: google/protobuf/timestamp.proto and duration.proto.
+_FIRST_SECOND, _LAST_SECOND, _LONGEST_SECONDS = -62_135_596_800, 253_402_300_799, 315_576_000_000
+_NANOS = 1_000_000_000
 
 
 def validate(message: Message) -> None:
@@ -20,7 +26,7 @@ def validate(message: Message) -> None:
         InvalidArgumentError: INVALID_FIELD, with every violation.
     """
     found = [_violation(one) for one in protovalidate.collect_violations(message)]
-    found += [FieldViolation(field, "holds a NUL character") for field in _fields_with_nul(message)]
+    found += _unusable(message)
     if found:
         raise InvalidArgumentError(
             "; ".join(f"{one.field}: {one.description}" for one in found[:3]) + ".",
@@ -36,12 +42,24 @@ def _violation(violation: protovalidate.Violation) -> FieldViolation:
     return FieldViolation(field, violation.proto.message or violation.proto.rule_id)
 
 
-def _fields_with_nul(message: Message, prefix: str = "") -> Iterator[str]:
-    """The text fields that Postgres cannot hold: it takes every character but this one."""
+def _unusable(message: Message, prefix: str = "") -> Iterator[FieldViolation]:
+    """What no rule speaks of, and no field of any contract may hold."""
     for field, value in message.ListFields():
+        name = f"{prefix}{field.name}"
         values: Any = value if field.is_repeated else [value]
         if field.type == FieldDescriptor.TYPE_STRING and any("\0" in one for one in values):
-            yield f"{prefix}{field.name}"
+            # Postgres takes every character but this one.
+            yield FieldViolation(name, "holds a NUL character")
         elif field.type == FieldDescriptor.TYPE_MESSAGE:
             for one in values:
-                yield from _fields_with_nul(one, f"{prefix}{field.name}.")
+                if isinstance(one, Timestamp | Duration) and not _is_in_range(one):
+                    yield FieldViolation(name, "is out of the range of its type")
+                yield from _unusable(one, f"{name}.")
+
+
+def _is_in_range(time: Timestamp | Duration) -> bool:
+    """Whether it is what the comments of the types' own files say."""
+    if isinstance(time, Timestamp):
+        return _FIRST_SECOND <= time.seconds <= _LAST_SECOND and 0 <= time.nanos < _NANOS
+    same_sign = time.seconds == 0 or time.nanos == 0 or (time.seconds < 0) == (time.nanos < 0)
+    return abs(time.seconds) <= _LONGEST_SECONDS and abs(time.nanos) < _NANOS and same_sign
