@@ -35,7 +35,7 @@ def test_rules_become_phrases(message, field: str, limits: list[str]):
 def test_a_rule_of_our_own_is_told_in_its_own_words():
     assert _limits(people_service_pb2.UpdatePersonRequest.DESCRIPTOR, "update_mask") == [
         "required",
-        "must name display_name, description or both",
+        "must name display_name, description or consent",
     ]
 
 
